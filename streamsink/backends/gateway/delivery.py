@@ -1,0 +1,159 @@
+"""Delivery through this process's own gateway."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from streamsink.backends.gateway.admission import Admission, AllowOrigin, same_host
+from streamsink.backends.gateway.app import GatewayApp
+from streamsink.backends.gateway.connection import Limits
+from streamsink.backends.gateway.connection_tokens import InProcessConnectionTokens, new_id
+from streamsink.backends.gateway.hub import Hub
+from streamsink.backends.gateway.negotiate import client_url, hub_name
+from streamsink.backends.gateway.tokens import AccessTokens
+from streamsink.core.delivery import (
+    ASGIApp,
+    ConnectInfo,
+    Delivery,
+    ListsMembers,
+    ServesClients,
+    Subscribes,
+)
+from streamsink.core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.events import Event
+    from streamsink.core.identity import User
+
+__all__ = ["GatewayBounds", "GatewayDelivery"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayBounds:
+    """What a gateway holds at most, and for how long.
+
+    Args:
+        connection: of each connection.
+        max_buffered_bytes: unsent, per connection.
+        max_followed_events: waiting, per follower in this process.
+        max_waiting_connections: negotiated and not yet connected.
+        negotiated_s: from negotiate to connect.
+        close_s: for a client to take a connection's end.
+        access_token_s: the life of an access token.
+    """
+
+    connection: Limits = field(default_factory=Limits)
+    max_buffered_bytes: int = 1_048_576
+    max_followed_events: int = 1_000
+    max_waiting_connections: int = 10_000
+    negotiated_s: float = 15.0
+    close_s: float = 5.0
+    access_token_s: int = 3600
+
+
+class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
+    """A hub, the application that clients reach it through, and the tokens that let them in.
+
+    Args:
+        keys: sign and verify access tokens; the first signs. At least 32 bytes each.
+        hub: the name of the hub.
+        base_urls: those under which clients reach this host; empty: whatever host and prefix they ask for.
+        allow_origin: whether pages of this origin may connect, given the request's headers in lower case.
+        bounds: what it holds at most.
+        clock: seconds since 1970, for tokens.
+        monotonic: seconds, never going back, for everything else.
+        make_id: a fresh unguessable id.
+
+    Raises:
+        SettingsError: no key, or a short one.
+        InvalidRequestError: not a hub name.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        *,
+        hub: str = "streamsink",
+        base_urls: Collection[str] = (),
+        allow_origin: AllowOrigin = same_host,
+        bounds: GatewayBounds | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        bounds = bounds or GatewayBounds()
+        self._hub_name = hub_name([hub])
+        self._access_tokens = AccessTokens(
+            keys, clock=clock, lifetime_s=bounds.access_token_s, base_urls=base_urls
+        )
+        self.hub = Hub(
+            max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events
+        )
+        self._app = GatewayApp(
+            Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin),
+            connection_tokens=InProcessConnectionTokens(
+                clock=monotonic,
+                make_id=make_id,
+                life_s=bounds.negotiated_s,
+                max_waiting=bounds.max_waiting_connections,
+            ),
+            limits=bounds.connection,
+            max_buffered_bytes=bounds.max_buffered_bytes,
+            close_s=bounds.close_s,
+            clock=monotonic,
+        )
+        self._is_closed = False
+
+    def _find_hub(self, name: str) -> Hub | None:
+        return self.hub if name == self._hub_name else None
+
+    @property
+    def client_app(self) -> ASGIApp:
+        """The application for ``/client`` and below; it may also be mounted at ``/client`` itself."""
+        return self._app
+
+    async def deliver(self, thread: str, events: Sequence[Event]) -> None:
+        self._check_open()
+        self.hub.publish(thread, events)
+
+    async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
+        self._check_open()
+        self.hub.join(thread, connection_id, user_id)
+
+    async def leave(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
+        self.hub.leave(thread, connection_id, user_id)
+
+    async def dissolve(self, thread: str) -> None:
+        self.hub.dissolve(thread)
+
+    async def members(self, thread: str) -> list[str]:
+        return self.hub.members(thread)
+
+    def subscribe(self, thread: str) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        return self.hub.subscribe(thread)
+
+    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+        token = self._access_tokens.mint(user.id, base_url=base_url, hub=self._hub_name)
+        return ConnectInfo(client_url(base_url, self._hub_name), token)
+
+    async def check(self) -> None:
+        if self._is_closed or self.hub.is_draining:
+            raise UnavailableError("the gateway is going away")
+
+    async def drain(self) -> None:
+        self.hub.drain()
+        self._app.drain()
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await self.drain()
+        await self._app.aclose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UnavailableError("the gateway is closed")

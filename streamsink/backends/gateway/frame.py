@@ -1,0 +1,76 @@
+"""What a transport sends in one piece, and what turns events and messages into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamsink.backends.gateway.messages import HubMessage
+    from streamsink.core.events import Event
+
+__all__ = ["Decoder", "Frame", "HubProtocol"]
+
+
+class Frame:
+    """One or more whole hub messages, encoded. The same object goes to every member of a group.
+
+    Args:
+        payload: the bytes.
+        is_text: whether it travels as text (a WebSocket text frame).
+        is_mergeable: whether a transport may join it with its neighbours into one transport message.
+    """
+
+    __slots__ = ("_text", "is_mergeable", "is_text", "payload")
+
+    def __init__(self, payload: bytes, *, is_text: bool, is_mergeable: bool = True) -> None:
+        self.payload = payload
+        self.is_text = is_text
+        self.is_mergeable = is_mergeable
+        self._text: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+    def __repr__(self) -> str:
+        return f"<Frame {len(self.payload)} bytes>"
+
+    @property
+    def text(self) -> str:
+        """The payload as text, decoded once for all members."""
+        if self._text is None:
+            self._text = self.payload.decode()
+        return self._text
+
+
+class Decoder(Protocol):
+    """The receiving half of a hub protocol, for one connection."""
+
+    def feed(self, data: bytes) -> Iterator[HubMessage]:
+        """The messages that ``data`` completes; to be exhausted before the next call.
+
+        Raises:
+            ProtocolError: out of the iterator, after the good messages. Nothing may follow.
+        """
+        ...
+
+
+class HubProtocol(Protocol):
+    """A way to write hub messages: JSON, and whatever else clients may ask for in their handshake."""
+
+    name: str
+    is_text: bool
+    ping: Frame
+
+    def decoder(self, max_message_bytes: int) -> Decoder:
+        """A decoder that refuses longer messages before parsing them."""
+        ...
+
+    def encode(self, message: HubMessage) -> Frame:
+        """One message."""
+        ...
+
+    def events(self, events: Sequence[Event]) -> Frame:
+        """One invocation per event, all in one frame."""
+        ...

@@ -1,0 +1,222 @@
+"""One hub of one process: its client connections, their users, their groups, and the events for them.
+
+Publishing makes no task, queue or coroutine: a frame is encoded once per protocol and handed to every member.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from streamsink.backends.gateway.followers import Follower
+from streamsink.core.errors import ConnectionGoneError, ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from streamsink.backends.gateway.frame import Frame, HubProtocol
+    from streamsink.core.events import Event
+
+__all__ = ["Hub", "Transport"]
+
+_log = logging.getLogger("streamsink")
+
+TOO_SLOW = "The connection cannot keep up."
+
+
+class Transport(Protocol):
+    """The way to one client. None of it blocks or raises."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What has been written and not yet taken by the network."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Send a frame after those before it."""
+        ...
+
+    def close(
+        self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False
+    ) -> None:
+        """Send a Close message, then end; again is harmless.
+
+        Args:
+            error: what the client is told; None: nothing is wrong.
+            allow_reconnect: whether clients with automatic reconnect come back.
+            discard: drop what is waiting first.
+        """
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class _Member:
+    connection_id: str
+    user_id: str | None
+    protocol: HubProtocol
+    transport: Transport
+    groups: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    members: dict[str, _Member] = field(default_factory=dict)
+    followers: set[Follower] = field(default_factory=set)
+
+
+class Hub:
+    """Connections and groups.
+
+    Args:
+        max_buffered_bytes: unsent, per connection. A member beyond it is closed so that it reconnects; it
+            holds at most this and one frame.
+        max_followed_events: waiting, per follower in this process.
+
+    Attributes:
+        slow_readers: connections closed because they could not keep up.
+        is_draining: whether clients are being sent elsewhere.
+    """
+
+    def __init__(self, *, max_buffered_bytes: int = 1_048_576, max_followed_events: int = 1_000) -> None:
+        self._max_buffered_bytes = max_buffered_bytes
+        self._max_followed_events = max_followed_events
+        self._connections: dict[str, _Member] = {}
+        self._groups: dict[str, _Group] = {}
+        self.slow_readers = 0
+        self.is_draining = False
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    def __contains__(self, connection_id: object) -> bool:
+        return connection_id in self._connections
+
+    def connect(
+        self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport
+    ) -> None:
+        """Add a connection whose handshake is over."""
+        self._connections[connection_id] = _Member(connection_id, user_id, protocol, transport)
+
+    def disconnect(self, connection_id: str) -> None:
+        """Forget a connection; again is no error."""
+        member = self._connections.pop(connection_id, None)
+        if member is None:
+            return
+        for name in member.groups:
+            del self._groups[name].members[connection_id]
+            self._prune(name)
+
+    def close(self, connection_id: str, error: str | None = None, *, allow_reconnect: bool = False) -> bool:
+        """Close and forget a connection. False: there is none."""
+        member = self._connections.get(connection_id)
+        if member is None:
+            return False
+        self.disconnect(connection_id)
+        member.transport.close(error, allow_reconnect=allow_reconnect)
+        return True
+
+    def join(self, group: str, connection_id: str, user_id: str | None = None) -> None:
+        """Add a connection to a group; the next publish reaches it. Again is no error.
+
+        Args:
+            group: any name.
+            connection_id: which.
+            user_id: whose it must be; None: anybody's.
+
+        Raises:
+            ConnectionGoneError: there is no such connection.
+            ForbiddenError: it is somebody else's.
+        """
+        member = self._connections.get(connection_id)
+        if member is None:
+            raise ConnectionGoneError("there is no such connection")
+        _check_owner(member, user_id)
+        member.groups.add(group)
+        self._groups.setdefault(group, _Group()).members[connection_id] = member
+
+    def leave(self, group: str, connection_id: str, user_id: str | None = None) -> None:
+        """Remove a connection from a group; one that is not there is no error.
+
+        Raises:
+            ForbiddenError: it is somebody else's.
+        """
+        member = self._connections.get(connection_id)
+        if member is None:
+            return
+        _check_owner(member, user_id)
+        if group in member.groups:
+            member.groups.discard(group)
+            del self._groups[group].members[connection_id]
+            self._prune(group)
+
+    def dissolve(self, group: str) -> None:
+        """Remove every connection from a group, and end what follows it in this process."""
+        gone = self._groups.pop(group, _Group())
+        for member in gone.members.values():
+            member.groups.discard(group)
+        for follower in gone.followers:
+            follower.end()
+
+    def members(self, group: str) -> list[str]:
+        """The ids of a group's connections."""
+        return list(self._groups.get(group, _Group()).members)
+
+    def publish(self, group: str, events: Sequence[Event]) -> None:
+        """Send events to a group, all of them in one frame."""
+        there = self._groups.get(group)
+        if there is None or not events:
+            return
+        for follower in there.followers:
+            follower.put(events)
+        frames: dict[HubProtocol, Frame] = {}
+        for member in tuple(there.members.values()):  # a slow one leaves on the way
+            frame = frames.get(member.protocol)
+            if frame is None:
+                frame = frames[member.protocol] = member.protocol.events(events)
+            if member.transport.buffered_bytes > self._max_buffered_bytes:
+                self._shed(member)
+            else:
+                member.transport.write(frame)
+
+    @asynccontextmanager
+    async def subscribe(self, group: str) -> AsyncIterator[Follower]:
+        """Follow a group from now on; see :class:`Follower`."""
+        follower = Follower(self._max_followed_events)
+        self._groups.setdefault(group, _Group()).followers.add(follower)
+        if self.is_draining:
+            follower.end()
+        try:
+            yield follower
+        finally:
+            if group in self._groups:
+                self._groups[group].followers.discard(follower)
+                self._prune(group)
+
+    def drain(self) -> None:
+        """Close every connection so that it reconnects, elsewhere, and end what follows groups here."""
+        self.is_draining = True
+        for there in self._groups.values():
+            for follower in there.followers:
+                follower.end()
+        for connection_id in tuple(self._connections):
+            self.close(connection_id, allow_reconnect=True)
+
+    def _shed(self, member: _Member) -> None:
+        self.slow_readers += 1
+        _log.info("connection %s cannot keep up; closed so that it reconnects", member.connection_id)
+        self.disconnect(member.connection_id)
+        # What waits is dropped: the client asks for it again, from its cursor, when it is back.
+        member.transport.close(TOO_SLOW, allow_reconnect=True, discard=True)
+
+    def _prune(self, group: str) -> None:
+        there = self._groups[group]
+        if not there.members and not there.followers:
+            del self._groups[group]
+
+
+def _check_owner(member: _Member, user_id: str | None) -> None:
+    if user_id is not None and user_id != member.user_id:
+        raise ForbiddenError("this connection belongs to somebody else")

@@ -1,0 +1,52 @@
+"""Offers the memory backend, and its timeline by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamsink.backends.memory.settings import MemorySettings
+from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
+from streamsink.core.errors import MissingExtraError
+from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
+
+if TYPE_CHECKING:
+    from streamsink.backends.memory.timeline import MemoryTimeline
+    from streamsink.core.sink import StreamSink
+
+
+@hookimpl
+def streamsink_backends() -> list[BackendSpec]:
+    """The backend ``memory``."""
+    abilities = frozenset({ListsMembers, ServesClients, Subscribes})
+    spec = BackendSpec(
+        name="memory", factory=_make_sink, settings=MemorySettings, abilities=abilities, one_process=True
+    )
+    return [spec]
+
+
+@hookimpl
+def streamsink_timelines() -> list[TimelineSpec]:
+    """The timeline ``memory``."""
+    return [TimelineSpec(name="memory", factory=_make_timeline, settings=MemorySettings)]
+
+
+def _make_timeline(context: BackendContext, own: MemorySettings) -> MemoryTimeline:
+    from streamsink.backends.memory.timeline import MemoryTimeline
+
+    return MemoryTimeline(limits=own, runtime=context.runtime)
+
+
+def _make_sink(context: BackendContext, own: MemorySettings) -> StreamSink:
+    try:
+        from streamsink.backends.gateway.factory import gateway_delivery
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the memory backend's gateway", "asgi") from error
+    from streamsink.core.composed import ComposedSink
+    from streamsink.core.publishing import PublishOptions
+
+    return ComposedSink(
+        _make_timeline(context, own),
+        gateway_delivery(context.settings),
+        options=PublishOptions.from_settings(context.settings),
+        runtime=context.runtime,
+    )

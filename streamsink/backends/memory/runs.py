@@ -1,0 +1,182 @@
+"""The run records of one thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
+from streamsink.core.events import Envelope, Terminal
+from streamsink.core.timeline import Appended, Batch, Run, RunRequest, RunState
+
+__all__ = ["LastBatch", "RunEntry", "RunTable"]
+
+# Closed runs are kept so that a request or an operation that comes again finds its answer.
+_KEEP_CLOSED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LastBatch:
+    """The newest batch of an attempt: enough to recognise its repetition."""
+
+    attempt: int
+    first_n: int
+    count: int
+    epoch: int
+    first_seq: int
+
+    def is_repeated_by(self, batch: Batch) -> bool:
+        """Whether ``batch`` is this one again."""
+        return (self.attempt, self.first_n, self.count) == (batch.attempt, batch.first_n, len(batch.records))
+
+    def appended(self, cancel: bool, *, repeated: bool) -> Appended:
+        """Where it stands."""
+        return Appended(
+            epoch=self.epoch, first_seq=self.first_seq, count=self.count, cancel=cancel, repeated=repeated
+        )
+
+
+@dataclass(slots=True)
+class RunEntry:
+    """One run. ``deadline_ms`` is when a sweep ends the state that it is in."""
+
+    correlation_id: str
+    agent_name: str
+    queued: bool
+    redelivery_s: float
+    deadline_ms: float
+    lease_s: float = 0.0
+    state: RunState = "accepted"
+    attempt: int = 0
+    cancel: bool = False
+    terminal: Terminal | None = None
+    last: LastBatch | None = None
+    key: str | None = None
+
+    def view(self) -> Run:
+        """The run as callers see it."""
+        return Run(
+            correlation_id=self.correlation_id,
+            agent_name=self.agent_name,
+            state=self.state,
+            attempt=self.attempt,
+            cancel=self.cancel,
+            terminal=self.terminal,
+        )
+
+    def envelope(self, thread: str) -> Envelope:
+        """For events that the timeline itself writes."""
+        return Envelope(thread, self.correlation_id, self.agent_name)
+
+    @property
+    def next_n(self) -> int:
+        """The record that the present attempt should append next."""
+        if self.last is None or self.last.attempt != self.attempt:
+            return 1
+        return self.last.first_n + self.last.count
+
+    def begin(self, lease_s: float, now_ms: int) -> None:
+        """A further attempt."""
+        self.state = "executing"
+        self.attempt += 1
+        self.lease(lease_s, now_ms)
+
+    def lease(self, lease_s: float, now_ms: int) -> None:
+        """The producer lives: it has so long again."""
+        self.lease_s = lease_s
+        self.deadline_ms = now_ms + lease_s * 1000
+
+    def interrupt(self, now_ms: int) -> None:
+        """The producer died; its host has so long to execute the run again."""
+        self.state = "interrupted"
+        self.deadline_ms = now_ms + self.redelivery_s * 1000
+
+    def note(self, batch: Batch, epoch: int, first_seq: int, now_ms: int) -> None:
+        """A batch was appended."""
+        self.last = LastBatch(batch.attempt, batch.first_n, len(batch.records), epoch, first_seq)
+        self.lease(self.lease_s, now_ms)
+
+    def appended(self) -> Appended:
+        """Where the newest batch stands."""
+        if self.last is None:
+            raise NotFoundError("nothing has been appended to this run")
+        return self.last.appended(self.cancel, repeated=False)
+
+
+class RunTable:
+    """The runs of one thread, in the order they were accepted."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, RunEntry] = {}
+        self._closed: dict[str, RunEntry] = {}
+        self._keys: dict[str, tuple[str, str]] = {}
+
+    def get(self, correlation_id: str) -> RunEntry:
+        """The run; NotFoundError when there is none."""
+        entry = self.find(correlation_id)
+        if entry is None:
+            raise NotFoundError("there is no such run in this thread")
+        return entry
+
+    def find(self, correlation_id: str) -> RunEntry | None:
+        """The run, or None."""
+        return self._open.get(correlation_id) or self._closed.get(correlation_id)
+
+    def open(self) -> list[RunEntry]:
+        """The runs without a terminal."""
+        return list(self._open.values())
+
+    def accept(self, request: RunRequest, now_ms: int) -> tuple[RunEntry, bool]:
+        """The run that ``request`` names, and whether it is new."""
+        known = self._known(request)
+        if known is not None:
+            return known, False
+        self._check_queue(request)
+        entry = RunEntry(
+            correlation_id=request.correlation_id,
+            agent_name=request.agent_name,
+            queued=request.queue_limit is not None,
+            redelivery_s=request.redelivery_s,
+            deadline_ms=now_ms + request.queue_timeout_s * 1000,
+            key=request.idempotency_key,
+        )
+        self._open[entry.correlation_id] = entry
+        if entry.key is not None:
+            self._keys[entry.key] = (entry.correlation_id, request.fingerprint)
+        return entry, True
+
+    def _known(self, request: RunRequest) -> RunEntry | None:
+        used = self._keys.get(request.idempotency_key or "")
+        if used is None:
+            return self.find(request.correlation_id)
+        correlation_id, fingerprint = used
+        if fingerprint != request.fingerprint:
+            raise KeyReusedError("this Idempotency-Key was used for another request; use a fresh one")
+        return self.find(correlation_id)
+
+    def _check_queue(self, request: RunRequest) -> None:
+        if request.queue_limit is None:
+            return
+        waiting = sum(entry.queued and entry.agent_name == request.agent_name for entry in self._open.values())
+        if waiting >= request.queue_limit:
+            raise BusyError(f"{waiting} runs of this agent are open on this thread; wait for one to end")
+
+    def is_turn(self, entry: RunEntry) -> bool:
+        """Whether no earlier run makes this one wait."""
+        if not entry.queued:
+            return True
+        rivals = (other for other in self._open.values() if other.queued and other.agent_name == entry.agent_name)
+        return next(rivals, entry) is entry
+
+    def check_turn(self, entry: RunEntry) -> None:
+        """Raise BusyError when an earlier run makes this one wait."""
+        if not self.is_turn(entry):
+            raise BusyError("an earlier run of this agent is open on this thread")
+
+    def close(self, entry: RunEntry, terminal: Terminal) -> None:
+        """The run is over; the oldest closed runs are forgotten, with their keys."""
+        entry.terminal, entry.state = terminal, "done"
+        self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
+        while len(self._closed) > _KEEP_CLOSED:
+            forgotten = self._closed.pop(next(iter(self._closed)))
+            self._keys.pop(forgotten.key or "", None)

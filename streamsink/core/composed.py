@@ -1,0 +1,194 @@
+"""A sink made of any timeline and any delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from streamsink.core.cursor import Cursor
+from streamsink.core.delivery import ConnectInfo, Delivery
+from streamsink.core.errors import StreamSinkError
+from streamsink.core.events import Event
+from streamsink.core.identity import User
+from streamsink.core.publishing import PublishOptions
+from streamsink.core.runtime import Runtime
+from streamsink.core.sink import StreamSink
+from streamsink.core.timeline import (
+    Accepted,
+    Appended,
+    Attempt,
+    Batch,
+    Cancelled,
+    Interrupted,
+    Page,
+    Run,
+    RunRequest,
+    Snapshot,
+    Swept,
+    Timeline,
+)
+
+__all__ = ["ComposedSink"]
+
+_log = logging.getLogger("streamsink")
+_Ability = TypeVar("_Ability")
+
+_TRIES: Final = 8
+_FIRST_RETRY_S: Final = 0.1
+_LONGEST_RETRY_S: Final = 5.0
+_MAX_WAITING_EVENTS: Final = 10_000
+
+
+class ComposedSink(StreamSink):
+    """Appends to ``timeline``, then delivers through ``delivery``; owns both.
+
+    A delivery that failed is tried again in the background, in its thread's order, a bounded number of times. What
+    is given up is counted in ``undelivered``; clients find it in the timeline, by the hole or by the silence.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        delivery: Delivery,
+        *,
+        options: PublishOptions | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        super().__init__(options=options, runtime=runtime)
+        self._timeline = timeline
+        self._delivery = delivery
+        self._late: dict[str, deque[Event]] = {}
+        self.undelivered = 0
+
+    def ability(self, kind: type[_Ability]) -> _Ability | None:
+        for part in (self._delivery, self._timeline):
+            if isinstance(part, kind):
+                return part
+        return None
+
+    async def send(self, thread: str, batch: Batch) -> Appended:
+        appended = await self._timeline.append(thread, batch)
+        await self.deliver(thread, appended.events(batch.records))
+        return appended
+
+    async def deliver(self, thread: str, events: Sequence[Event]) -> None:
+        """Try once here; what fails is tried again in the background."""
+        if not events:
+            return
+        late = self._late.get(thread)
+        if late is None:
+            try:
+                await self._delivery.deliver(thread, events)
+            except StreamSinkError as reason:
+                _log.warning("delivery failed, trying again: %s", type(reason).__name__)
+                late = self._late[thread] = deque()
+                self.tasks.start(self._redeliver(thread, late), name="streamsink redelivery")
+            else:
+                return
+        late.extend(events)
+        while len(late) > _MAX_WAITING_EVENTS:
+            late.popleft()
+            self.undelivered += 1
+
+    async def _redeliver(self, thread: str, late: deque[Event]) -> None:
+        delay_s, tries = _FIRST_RETRY_S, 1
+        try:
+            while late and tries < _TRIES:
+                await asyncio.sleep(self.runtime.jittered(delay_s))
+                events = tuple(late)
+                late.clear()
+                try:
+                    await self._delivery.deliver(thread, events)
+                except StreamSinkError:
+                    late.extendleft(reversed(events))
+                    delay_s, tries = min(delay_s * 2, _LONGEST_RETRY_S), tries + 1
+                else:
+                    delay_s, tries = 0.0, 0
+        finally:
+            del self._late[thread]
+            self.undelivered += len(late)
+            if late:
+                _log.error("gave up delivering %d events; clients will ask for them", len(late))
+
+    async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
+        accepted = await self._timeline.accept_run(thread, request)
+        await self.deliver(thread, accepted.events)
+        return accepted
+
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+        return await self._timeline.begin_attempt(thread, correlation_id, lease_s=lease_s)
+
+    async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
+        return await self._timeline.wait_turn(thread, correlation_id, timeout_s=timeout_s)
+
+    async def append(self, thread: str, batch: Batch) -> Appended:
+        return await self._timeline.append(thread, batch)
+
+    async def renew(self, thread: str, correlation_id: str, attempt: int, *, lease_s: float) -> bool:
+        return await self._timeline.renew(thread, correlation_id, attempt, lease_s=lease_s)
+
+    async def cancel(self, thread: str, correlation_id: str | None = None) -> Cancelled:
+        cancelled = await self._timeline.cancel(thread, correlation_id)
+        await self.deliver(thread, cancelled.events)
+        return cancelled
+
+    async def interrupt(self, thread: str, correlation_id: str, attempt: int) -> Interrupted:
+        interrupted = await self._timeline.interrupt(thread, correlation_id, attempt)
+        await self.deliver(thread, interrupted.events)
+        return interrupted
+
+    async def get_run(self, thread: str, correlation_id: str) -> Run | None:
+        return await self._timeline.get_run(thread, correlation_id)
+
+    async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
+        """As ``Timeline.read``; a reader is also who notices that a producer has died."""
+        await self.sweep(thread)
+        return await self._timeline.read(thread, after, limit=limit, max_bytes=max_bytes)
+
+    async def get_snapshot(self, thread: str) -> Snapshot | None:
+        return await self._timeline.get_snapshot(thread)
+
+    async def put_snapshot(self, thread: str, snapshot: Snapshot, *, expected: Cursor | None) -> bool:
+        return await self._timeline.put_snapshot(thread, snapshot, expected=expected)
+
+    async def register(self, thread: str, owner: str) -> None:
+        await self._timeline.register(thread, owner)
+
+    async def owner(self, thread: str) -> str | None:
+        return await self._timeline.owner(thread)
+
+    async def delete(self, thread: str) -> None:
+        await self._timeline.delete(thread)
+        await self._delivery.dissolve(thread)
+
+    async def sweep(self, thread: str | None = None) -> list[Swept]:
+        swept = await self._timeline.sweep(thread)
+        for each in swept:
+            await self.deliver(each.thread, each.events)
+        return swept
+
+    async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
+        await self._delivery.join(thread, connection_id, user_id=user_id)
+
+    async def leave(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
+        await self._delivery.leave(thread, connection_id, user_id=user_id)
+
+    async def dissolve(self, thread: str) -> None:
+        await self._delivery.dissolve(thread)
+
+    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+        return self._delivery.connect_info(user, base_url)
+
+    async def check(self) -> None:
+        await self._timeline.check()
+        await self._delivery.check()
+
+    async def aclose(self) -> None:
+        await self.tasks.aclose()
+        try:
+            await self._delivery.aclose()
+        finally:
+            await self._timeline.aclose()

@@ -1,0 +1,143 @@
+"""Records, events and their envelope (docs/protocol.md).
+
+A producer encodes a record once; the timeline gives it its place; everybody after that splices, shares and
+forwards the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "AGENT_APPROVAL",
+    "AGENT_CONTENT",
+    "AGENT_CUSTOM",
+    "AGENT_DONE",
+    "AGENT_INTERRUPTED",
+    "AGENT_MESSAGE",
+    "AGENT_REASONING",
+    "AGENT_STARTED",
+    "AGENT_TOOL_CALL",
+    "AGENT_TOOL_RESULT",
+    "USER_MESSAGE",
+    "Envelope",
+    "Event",
+    "Record",
+    "Status",
+    "Terminal",
+]
+
+USER_MESSAGE: Final = "userMessage"
+AGENT_STARTED: Final = "agentStarted"
+AGENT_MESSAGE: Final = "agentMessage"
+AGENT_REASONING: Final = "agentReasoning"
+AGENT_TOOL_CALL: Final = "agentToolCall"
+AGENT_TOOL_RESULT: Final = "agentToolResult"
+AGENT_APPROVAL: Final = "agentApproval"
+AGENT_CONTENT: Final = "agentContent"
+AGENT_CUSTOM: Final = "agentCustom"
+AGENT_INTERRUPTED: Final = "agentInterrupted"
+AGENT_DONE: Final = "agentDone"
+
+Status: TypeAlias = Literal["completed", "failed", "cancelled"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event before it has its place.
+
+    Args:
+        target: the SignalR target, an ASCII identifier.
+        body: a JSON object with at least one member, in UTF-8, without ``seq`` and ``epoch``.
+    """
+
+    target: str
+    body: bytes
+
+    def at(self, epoch: int | str, seq: int) -> Event:
+        """The event that this record is at that place."""
+        return Event(self.target, self.body, str(epoch), seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One appended event.
+
+    Args:
+        target: the SignalR target.
+        body: as in :class:`Record`.
+        epoch: decimal milliseconds, or ``<correlation id>.<attempt>`` where no history is kept.
+        seq: from 1, without holes inside the epoch.
+    """
+
+    target: str
+    body: bytes
+    epoch: str
+    seq: int
+
+    @property
+    def cursor(self) -> str:
+        """The place of this event, as clients send it back."""
+        return f"{self.epoch}:{self.seq}"
+
+    def json(self) -> bytes:
+        """The event's JSON object as clients see it: the body with ``seq`` and ``epoch`` spliced in at its end."""
+        return b'%b,"seq":%d,"epoch":"%b"}' % (self.body[:-1], self.seq, self.epoch.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How a run ended.
+
+    Args:
+        status: ``completed``, ``failed`` or ``cancelled``.
+        code: the error code when failed (docs/protocol.md), otherwise None.
+        response: the whole response as its producer serialised it, returned to whoever runs it again.
+    """
+
+    status: Status
+    code: str | None = None
+    response: bytes | None = None
+
+
+class Envelope:
+    """Encodes the records of one run; the members that all of them share are encoded once.
+
+    Args:
+        thread: the conversation's id.
+        correlation_id: the run's id.
+        agent_name: who speaks.
+    """
+
+    __slots__ = ("_prefix",)
+
+    def __init__(self, thread: str, correlation_id: str, agent_name: str) -> None:
+        shared = {"conversationId": thread, "correlationId": correlation_id, "agentName": agent_name}
+        self._prefix = _encode(shared)[:-1]
+
+    def record(self, target: str, *, attempt: int, at_ms: int, fields: dict[str, Any] | None = None) -> Record:
+        """One record.
+
+        Args:
+            target: the SignalR target.
+            attempt: the attempt that says it; 0 for what belongs to the run before any execution.
+            at_ms: the producer's clock, ms since 1970.
+            fields: the target's own members (docs/protocol.md).
+
+        Raises:
+            TypeError: a field cannot be written as JSON.
+        """
+        rest = b"}" if not fields else b",%b" % _encode(fields)[1:]
+        return Record(target, b'%b,"attempt":%d,"at":%d%b' % (self._prefix, attempt, at_ms, rest))
+
+    def done(self, terminal: Terminal, *, attempt: int, at_ms: int, message: str = "") -> Record:
+        """The ``agentDone`` record of a terminal that no producer wrote (a sweep, a cancel in the queue)."""
+        fields: dict[str, Any] = {"status": terminal.status}
+        if terminal.code is not None:
+            fields["error"] = {"code": terminal.code, "message": message}
+        return self.record(AGENT_DONE, attempt=attempt, at_ms=at_ms, fields=fields)

@@ -1,0 +1,287 @@
+"""Publishing one run: accepted, begun, said, and ended in exactly one terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from streamsink.core.coalescer import Coalescer, Pacer
+from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
+from streamsink.core.errors import RunClosedError, StreamOverflowError, StreamSinkError
+from streamsink.core.events import AGENT_CUSTOM, AGENT_DONE, AGENT_MESSAGE, USER_MESSAGE, Envelope, Status, Terminal
+from streamsink.core.pump import Pump
+from streamsink.core.runtime import run_unless
+from streamsink.core.timeline import RunRequest
+from streamsink.core.updates import UpdateReader, plain
+
+if TYPE_CHECKING:
+    from streamsink.core.settings import Settings
+    from streamsink.core.sink import StreamSink
+
+__all__ = ["PublishOptions", "RunPublisher", "current_run", "publish"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """How runs are published.
+
+    Args:
+        window_s: text of one message is merged for so long after the previous send.
+        max_event_bytes: no event is larger: the smallest limit on its way.
+        max_buffer_bytes: what one run may have waiting, before it ends with ``stream_overflow``.
+        lease_s: a producer that is silent for so long is taken for dead.
+        give_up_s: how long an unreachable store is tried, before the run fails visibly.
+        snapshot_every: records between two snapshots of a running run.
+        pacer: the budget in messages per second, shared by all runs.
+    """
+
+    window_s: float = 0.025
+    max_event_bytes: int = 65_536
+    max_buffer_bytes: int = 1_048_576
+    lease_s: float = 30.0
+    give_up_s: float = 30.0
+    snapshot_every: int = 1_000
+    pacer: Pacer = field(default_factory=Pacer)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, window_s: float = 0.025) -> Self:
+        """What the settings say.
+
+        Args:
+            window_s: the backend's own window, where the settings name none.
+        """
+        return cls(
+            window_s=window_s if settings.window_ms is None else settings.window_ms / 1000,
+            max_event_bytes=settings.limits.max_event_bytes,
+            max_buffer_bytes=settings.limits.max_buffer_bytes,
+            lease_s=settings.times.lease_s,
+            pacer=Pacer(settings.budget_per_s),
+        )
+
+
+_current: contextvars.ContextVar[RunPublisher] = contextvars.ContextVar("streamsink_current_run")
+
+
+def current_run() -> RunPublisher:
+    """The run that is being published around the caller, for example from inside a tool.
+
+    Raises:
+        LookupError: there is none.
+    """
+    return _current.get()
+
+
+class RunPublisher:
+    """One attempt at one run, as an async context manager.
+
+    ``update``, ``text`` and ``emit`` are plain calls that neither block nor await, and may come from any thread.
+
+    Attributes:
+        correlation_id: the run's id.
+        attempt: this attempt's number, from 1.
+        terminal: how the run ended; set on entering when it was over before (nothing may be published then).
+        cancelled: set, on the sink's loop, when the run should end: somebody asked for it, or it ended elsewhere.
+    """
+
+    def __init__(
+        self, sink: StreamSink, thread: str, *, request: RunRequest | None, agent: str, message: str | None
+    ) -> None:
+        self._sink = sink
+        self.thread = thread
+        self._request = request or self._describe(sink, thread, agent, message)
+        self.correlation_id = self._request.correlation_id
+        self.attempt = 0
+        self.terminal: Terminal | None = None
+        self.cancelled = asyncio.Event()
+        self._lock = threading.Lock()
+        self._texts = Texts()
+        self._reader = UpdateReader(self._texts)
+        self._said: dict[str, list[str]] = {}
+        self._pump: Pump | None = None
+        self._closed: StreamSinkError | None = None
+        self._token: contextvars.Token[RunPublisher] | None = None
+
+    @staticmethod
+    def _describe(sink: StreamSink, thread: str, agent: str, message: str | None) -> RunRequest:
+        correlation_id = sink.runtime.new_id()
+        if message is None:
+            return RunRequest(correlation_id=correlation_id, agent_name=agent)
+        envelope = Envelope(thread, correlation_id, agent)
+        fields = {"messageId": f"{correlation_id}-user", "text": message}
+        record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
+        return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record)
+
+    @property
+    def open(self) -> bool:
+        """Whether something can be published."""
+        return self._pump is not None and self._closed is None
+
+    @property
+    def streamed_text(self) -> str:
+        """What the run has said so far, all messages together."""
+        return "".join(part for parts in self._said.values() for part in parts)
+
+    async def __aenter__(self) -> Self:
+        """Accept the run unless it was, and begin an attempt.
+
+        Raises:
+            StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
+        """
+        await self._sink.accept_run(self.thread, self._request)
+        lease_s = self._sink.options.lease_s
+        attempt = await self._sink.begin_attempt(self.thread, self.correlation_id, lease_s=lease_s)
+        self.attempt, self.terminal = attempt.number, attempt.terminal
+        if attempt.terminal is None:
+            self._start()
+        if attempt.cancel or attempt.terminal is not None:
+            self.cancelled.set()
+        return self
+
+    def _start(self) -> None:
+        options = self._sink.options
+        coalescer = Coalescer(
+            window_s=options.window_s, max_bytes=options.max_buffer_bytes, pacer=options.pacer
+        )
+        self._pump = Pump(
+            self._sink, self.thread, self._request, self.attempt, coalescer, self._lock, self._stopped_elsewhere
+        )
+        self._pump.start()
+        self._token = _current.set(self)
+
+    def _stopped_elsewhere(self, reason: StreamSinkError | None) -> None:
+        if reason is not None:
+            self._closed = reason
+        self.cancelled.set()
+
+    def update(self, update: Any) -> None:
+        """Publish one update of an agent (or a string).
+
+        Raises:
+            RunClosedError: the run is over.
+            StreamOverflowError: more is waiting than may; the run will end ``failed``.
+        """
+        with self._lock:
+            for draft in self._reader.read(update, at_ms=self._sink.runtime.now_ms()):
+                self._push(draft)
+        self._wake()
+
+    def text(self, text: str) -> None:
+        """Publish a piece of the answer's text. Raises as ``update``."""
+        self.update(text)
+
+    def emit(self, name: str, data: Any = None) -> None:
+        """Publish an event of the application's own, for example a tool's progress. Raises as ``update``.
+
+        Args:
+            data: anything that JSON can say.
+        """
+        with self._lock:
+            fields = {"name": name, "data": plain(data)}
+            self._push(data_draft(AGENT_CUSTOM, fields, at_ms=self._sink.runtime.now_ms()))
+        self._wake()
+
+    def _push(self, draft: Draft) -> None:
+        if self._closed is not None:
+            raise self._closed
+        if self._pump is None:
+            raise RunClosedError("this run is not open: publish inside `async with sink.run(…)`")
+        try:
+            self._pump.coalescer.push(draft)
+        except StreamOverflowError as overflow:
+            self._closed = overflow
+            raise
+        if isinstance(draft, TextDraft) and draft.target == AGENT_MESSAGE:
+            if draft.mode == "replace":
+                self._said[draft.key] = []
+            self._said.setdefault(draft.key, []).extend(draft.parts)
+
+    def _wake(self) -> None:
+        if self._pump is not None:
+            self._pump.wake()
+
+    async def finish(
+        self,
+        status: Status = "completed",
+        *,
+        text: str | None = None,
+        code: str | None = None,
+        message: str = "",
+        response: bytes | None = None,
+    ) -> Terminal:
+        """End the run. The first terminal counts; this returns the one that was written.
+
+        Args:
+            text: the final text, when it may differ from what was streamed.
+            code, message: of a failure: for programs, for people.
+            response: the whole response, stored for whoever runs this run again.
+
+        Raises:
+            UnavailableError: the terminal could not be written in time; a sweep will write one.
+        """
+        if self.terminal is not None or self._pump is None:
+            return self.terminal or Terminal("failed", "run_closed")
+        self._closed = self._closed or RunClosedError("the run is over")
+        fields = self._done_fields(status, text, code, message)
+        draft = data_draft(AGENT_DONE, fields, at_ms=self._sink.runtime.now_ms())
+        self.terminal = await self._pump.finish(draft, Terminal(status, code, response))
+        return self.terminal
+
+    def _done_fields(self, status: Status, text: str | None, code: str | None, message: str) -> dict[str, Any]:
+        fields: dict[str, Any] = {"status": status}
+        if code is not None:
+            fields["error"] = {"code": code, "message": message}
+        if text is not None and text != self.streamed_text:
+            fields["text"] = text
+        if self._reader.usage:
+            fields["usage"] = self._reader.usage
+        return fields
+
+    async def __aexit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        """Write the terminal, unless ``finish`` did."""
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        if self.terminal is not None:
+            return
+        if isinstance(self._closed, StreamOverflowError):
+            exc = self._closed
+        if exc is None:
+            await self.finish("completed")
+        elif isinstance(exc, asyncio.CancelledError) and self.cancelled.is_set():
+            await self.finish("cancelled")
+        else:
+            code, message = explain(exc)
+            await self.finish("failed", code=code, message=message)
+
+
+def explain(exc: BaseException) -> tuple[str, str]:
+    """The code and the sentence that people see for a failure; never an exception's own text."""
+    if isinstance(exc, asyncio.CancelledError):
+        return "shutdown", "The host stopped before the answer was complete."
+    if isinstance(exc, TimeoutError):
+        return "time_limit", "The answer took too long."
+    if isinstance(exc, StreamOverflowError):
+        return "stream_overflow", "The answer came faster than it could be sent."
+    return "agent_error", "The agent could not complete its answer."
+
+
+async def publish(run: RunPublisher, source: AsyncIterable[Any] | Iterable[Any]) -> Terminal:
+    """Publish everything that ``source`` gives; stops, ``cancelled``, as soon as the run should end."""
+    async with run:
+        if not await run_unless(run.cancelled, _consume(source, run)) and run.terminal is None:
+            await run.finish("cancelled")
+    return run.terminal or Terminal("completed")
+
+
+async def _consume(source: AsyncIterable[Any] | Iterable[Any], run: RunPublisher) -> None:
+    if isinstance(source, AsyncIterable):
+        async for update in source:
+            run.update(update)
+        return
+    for update in source:
+        run.update(update)
+        await asyncio.sleep(0)  # a plain iterator would keep the loop from sending

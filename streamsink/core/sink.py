@@ -1,0 +1,84 @@
+"""``StreamSink``: a timeline and a delivery put together; what hosts and publishers hold."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, Self, TypeVar
+
+
+from streamsink.core.delivery import Delivery
+from streamsink.core.events import Terminal
+from streamsink.core.publishing import PublishOptions, RunPublisher, publish
+from streamsink.core.runtime import Runtime, TaskOwner
+from streamsink.core.timeline import Appended, Batch, RunRequest, Timeline
+
+__all__ = ["StreamSink"]
+
+_Ability = TypeVar("_Ability")
+
+
+class StreamSink(Timeline, Delivery):
+    """Carries agents' events to groups, one group per thread.
+
+    A sink belongs to the event loop that it was made on. It is an async context manager that closes itself.
+
+    Args:
+        options: how runs are published here.
+        runtime: time, ids and randomness.
+    """
+
+    def __init__(self, *, options: PublishOptions | None = None, runtime: Runtime | None = None) -> None:
+        self.options = options or PublishOptions()
+        self.runtime = runtime or Runtime()
+        self.tasks = TaskOwner()
+
+    @abstractmethod
+    async def send(self, thread: str, batch: Batch) -> Appended:
+        """Append a batch, then deliver it. Returns once it is appended and its first delivery has been tried;
+        a delivery that failed is tried again in the background.
+
+        Raises:
+            StreamSinkError: as ``Timeline.append``; a failed delivery is not an error of this call.
+        """
+
+    @abstractmethod
+    def ability(self, kind: type[_Ability]) -> _Ability | None:
+        """The part of this sink that can do what ``kind`` describes, or None. Hosts ask at start-up."""
+
+    def run(
+        self, thread: str, *, agent: str = "agent", message: str | None = None, request: RunRequest | None = None
+    ) -> RunPublisher:
+        """A run to publish to: ``async with sink.run(thread) as run: run.text("…")``.
+
+        Entering accepts the run and begins an attempt; leaving writes exactly one terminal: ``completed``, or
+        ``failed`` when the body raised.
+
+        Args:
+            agent: who speaks.
+            message: what the user said, shown before the answer.
+            request: an accepted run to execute, or the full description of a new one; then ``agent`` and
+                ``message`` are not looked at.
+        """
+        return RunPublisher(self, thread, request=request, agent=agent, message=message)
+
+    async def publish(
+        self,
+        thread: str,
+        source: AsyncIterable[Any] | Iterable[Any],
+        *,
+        agent: str = "agent",
+        message: str | None = None,
+    ) -> Terminal:
+        """Publish a whole stream of agent updates or strings as one run; returns how it ended.
+
+        Raises:
+            Exception: whatever ``source`` raises, after the run's ``failed`` terminal has been written.
+        """
+        return await publish(self.run(thread, agent=agent, message=message), source)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()

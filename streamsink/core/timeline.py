@@ -1,0 +1,316 @@
+"""The timeline contract: a thread's ordered events, run records and snapshots. The truth.
+
+Every method is atomic: it happens as a whole or raises having changed nothing, and a call whose reply was lost may
+be made again. Every method may raise ``UnavailableError`` (the store cannot be reached; try again) and, but for
+``read``, ``get_run``, ``owner`` and ``delete``, ``ThreadDeletedError`` (the thread's tombstone refuses everything).
+Times are the store's own; callers pass durations.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from streamsink.core.cursor import Cursor
+from streamsink.core.events import Event, Record, Terminal
+
+__all__ = [
+    "Accepted",
+    "Appended",
+    "Attempt",
+    "Batch",
+    "Cancelled",
+    "Interrupted",
+    "Page",
+    "Run",
+    "RunRequest",
+    "RunState",
+    "Snapshot",
+    "Swept",
+    "Timeline",
+]
+
+RunState: TypeAlias = Literal["accepted", "executing", "interrupted", "done"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What makes a run.
+
+    Args:
+        correlation_id: names the run within its thread.
+        agent_name: whose turn it takes.
+        message: its ``userMessage`` record (attempt 0), if it has one.
+        idempotency_key: the caller's name for this request; a second request with it is the same run.
+        fingerprint: tells the same request from another one under the same key.
+        queue_limit: how many runs of one agent may be open on a thread, this one included, before
+            ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
+        queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
+        redelivery_s: how long after losing its producer it may wait for its host to execute it again; 0: its
+            host does not.
+    """
+
+    correlation_id: str
+    agent_name: str
+    message: Record | None = None
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    queue_limit: int | None = None
+    queue_timeout_s: float = 300.0
+    redelivery_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as its timeline knows it."""
+
+    correlation_id: str
+    agent_name: str
+    state: RunState
+    attempt: int
+    cancel: bool
+    terminal: Terminal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The run, whether this call made it, and the events that this call appended."""
+
+    run: Run
+    fresh: bool
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Leave to execute, unless ``terminal`` is set: then the run is over, and that is how it ended.
+
+    Args:
+        number: from 1, given out once each.
+        cancel: somebody wants it to end.
+    """
+
+    number: int
+    cancel: bool = False
+    terminal: Terminal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Consecutive records of one attempt. One batch of a run is in flight at a time.
+
+    Args:
+        first_n: the first record's place in its attempt, from 1.
+        records: at least one.
+        terminal: set when the last record is the run's ``agentDone``: the append closes the run.
+        seen: the last cursor that this producer was given; one that the store does not have shows that it lost
+            events.
+    """
+
+    correlation_id: str
+    attempt: int
+    first_n: int
+    records: tuple[Record, ...]
+    terminal: Terminal | None = None
+    seen: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """Where a batch stands.
+
+    Args:
+        epoch, first_seq: the place of its first record.
+        count: how many records it has.
+        cancel: somebody wants the run to end.
+        repeated: the batch had been appended before; these are its old places.
+    """
+
+    epoch: int
+    first_seq: int
+    count: int
+    cancel: bool = False
+    repeated: bool = False
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place of the last record."""
+        return Cursor(self.epoch, self.first_seq + self.count - 1)
+
+    def events(self, records: Sequence[Record]) -> tuple[Event, ...]:
+        """The batch's records at their places."""
+        return tuple(record.at(self.epoch, self.first_seq + i) for i, record in enumerate(records))
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The runs that a cancel reached, and the terminals that it wrote for those still queued."""
+
+    correlation_ids: tuple[str, ...]
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """What an interruption appended; nothing when it had been recorded before."""
+
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep wrote into one thread."""
+
+    thread: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive events.
+
+    Args:
+        events: those after the cursor that was asked for, oldest first.
+        head: the thread's newest place; None when it has none.
+        gone: the cursor names a place that this timeline does not have (never had, lost, trimmed); ``events`` then
+            begin with the oldest there is. A place in a surviving older epoch is not gone.
+        more: there are events after the last of these.
+    """
+
+    events: tuple[Event, ...]
+    head: Cursor | None
+    gone: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A conversation's state at a cursor.
+
+    Args:
+        cursor: the state is that of every event up to here.
+        parts: JSON documents of the version in docs/protocol.md, to be concatenated; at least one.
+    """
+
+    cursor: Cursor
+    parts: tuple[bytes, ...]
+
+
+class Timeline(ABC):
+    """Threads and what happened in them."""
+
+    @abstractmethod
+    async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
+        """Make a run and append its user message; the same call again returns the same run.
+
+        Raises:
+            BusyError: ``queue_limit`` runs of this agent are open on this thread.
+            KeyReusedError: the idempotency key belongs to a request with another fingerprint.
+        """
+
+    @abstractmethod
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+        """Take the run's next attempt number, under a lease that ``append`` and ``renew`` extend.
+
+        Raises:
+            NotFoundError: there is no such run.
+            BusyError: an earlier run of the same agent is open; ``wait_turn`` says when to try again.
+        """
+
+    @abstractmethod
+    async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
+        """Wait until ``begin_attempt`` is worth trying: True; False when ``timeout_s`` has passed first."""
+
+    @abstractmethod
+    async def append(self, thread: str, batch: Batch) -> Appended:
+        """Append a batch as a whole: the commit.
+
+        A batch that was appended before returns its old place. With ``batch.terminal`` the run is closed by
+        compare-and-set: of two terminals exactly one is written.
+
+        Raises:
+            StaleAttemptError: a newer attempt has begun, or this one has been interrupted.
+            RunClosedError: the run has its terminal.
+            EpochChangedError: the store has lost events since ``batch.seen``. The producer makes sure of its run with
+                ``accept_run``, begins a new attempt and appends everything again under it.
+            NotFoundError: there is no such run.
+            InvalidRequestError: ``first_n`` does not follow the attempt's last batch.
+        """
+
+    @abstractmethod
+    async def renew(self, thread: str, correlation_id: str, attempt: int, *, lease_s: float) -> bool:
+        """Extend the lease; True when somebody wants the run to end.
+
+        Raises:
+            StaleAttemptError, RunClosedError, NotFoundError: as ``append``.
+        """
+
+    @abstractmethod
+    async def cancel(self, thread: str, correlation_id: str | None = None) -> Cancelled:
+        """Ask one open run, or all of the thread, to end. One that has not begun ends here, ``cancelled``.
+
+        Raises:
+            NotFoundError: there is no such run. A run that is over is no error; it is not among those reached.
+        """
+
+    @abstractmethod
+    async def interrupt(self, thread: str, correlation_id: str, attempt: int) -> Interrupted:
+        """Record that this attempt's host died and will execute the run again. Idempotent per attempt."""
+
+    @abstractmethod
+    async def get_run(self, thread: str, correlation_id: str) -> Run | None:
+        """The run, or None."""
+
+    @abstractmethod
+    async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
+        """Events after a cursor (None: from the beginning): at most ``limit``, and at most ``max_bytes`` of bodies
+        unless a single one is larger."""
+
+    @abstractmethod
+    async def get_snapshot(self, thread: str) -> Snapshot | None:
+        """The newest snapshot, or None."""
+
+    @abstractmethod
+    async def put_snapshot(self, thread: str, snapshot: Snapshot, *, expected: Cursor | None) -> bool:
+        """Replace the snapshot taken at ``expected`` (None: the first one); False when another one is there.
+
+        Events up to a stored snapshot may be trimmed, later ones never.
+        """
+
+    @abstractmethod
+    async def register(self, thread: str, owner: str) -> None:
+        """Bind an id that was not minted here to the user with that id; again, for the same user, is no error.
+
+        Raises:
+            ConflictError: it belongs to somebody else.
+        """
+
+    @abstractmethod
+    async def owner(self, thread: str) -> str | None:
+        """The id of the user that a registered thread belongs to."""
+
+    @abstractmethod
+    async def delete(self, thread: str) -> None:
+        """Remove everything but a content-free tombstone. Idempotent."""
+
+    @abstractmethod
+    async def sweep(self, thread: str | None = None) -> list[Swept]:
+        """End what has outlived its time, in one thread or in all.
+
+        An executing run whose lease is over fails with ``producer_lost``, or is interrupted first when its host
+        redelivers; one queued past its time fails with ``queue_timeout``. Any number of sweeps write one terminal.
+        """
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Return when the store can be written.
+
+        Raises:
+            UnavailableError: why it cannot.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Release everything; idempotent. What was passed in from outside is left open."""

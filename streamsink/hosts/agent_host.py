@@ -1,0 +1,83 @@
+"""What the HTTP API needs from whatever runs the agents."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamsink.core.events import Terminal
+from streamsink.core.timeline import RunRequest
+
+__all__ = ["AgentHost", "Answer", "Job"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A person's answer to an ``agentApproval``."""
+
+    approval_id: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An accepted run to execute.
+
+    Args:
+        user_id: on whose behalf; open runs are counted per user.
+        prompt: what the user said; for an approval, nothing.
+    """
+
+    thread: str
+    request: RunRequest
+    user_id: str
+    prompt: str = ""
+    answer: Answer | None = None
+
+
+class AgentHost(ABC):
+    """Runs agents by name."""
+
+    @property
+    @abstractmethod
+    def agents(self) -> Sequence[str]:
+        """The names that can be asked for."""
+
+    @property
+    @abstractmethod
+    def stops_runs(self) -> bool:
+        """Whether a cancel in the timeline reaches what runs here."""
+
+    @abstractmethod
+    def reserve(self, user_id: str) -> None:
+        """Make sure that this user may have one more run.
+
+        Raises:
+            BusyError: too many are open.
+            UnavailableError: this host is stopping.
+        """
+
+    @abstractmethod
+    async def start(self, job: Job) -> None:
+        """Execute an accepted run in the background; its end is its terminal.
+
+        Raises:
+            UnavailableError: it could not be started, and will not be.
+        """
+
+    @abstractmethod
+    async def wait(self, thread: str, correlation_id: str, *, timeout_s: float) -> Terminal | None:
+        """How the run ended; None when it has not within ``timeout_s`` seconds."""
+
+    @abstractmethod
+    async def check_answer(self, thread: str, agent: str, answer: Answer) -> None:
+        """Make sure that the agent waits for this answer.
+
+        Raises:
+            NotFoundError: it does not wait for it on this thread (any more).
+        """
+
+    @abstractmethod
+    async def forget(self, thread: str) -> None:
+        """Forget what the agents remember of a thread."""

@@ -1,0 +1,149 @@
+"""Puts the parts of a host together: sink, agents, identity, routes; and takes them apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from streamsink.core.access import OwnerOnly
+from streamsink.core.delivery import ServesClients
+from streamsink.core.errors import SettingsError, StreamSinkError
+from streamsink.core.identity import Authorize, Identify
+from streamsink.core.limits import RateLimiter
+from streamsink.core.origins import Origins
+from streamsink.core.runtime import TaskOwner
+from streamsink.core.secrets import RING_EXPECTED, SecretRing
+from streamsink.core.settings import Settings
+from streamsink.core.sink import StreamSink
+from streamsink.core.thread_ids import ThreadIds
+from streamsink.hosts.api import Api, Services
+from streamsink.hosts.background import BackgroundHost
+from streamsink.hosts.identity import from_settings
+from streamsink.hosts.page import Page
+from streamsink.hosts.run_calls import RunCalls
+from streamsink.hosts.status_calls import StatusCalls
+from streamsink.hosts.thread_calls import ThreadCalls
+from streamsink.plugins import BackendContext, create_plugin_manager, find_backend
+
+__all__ = ["Assembly", "assemble"]
+
+_log = logging.getLogger("streamsink")
+
+_SWEEP_EVERY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """A host's parts, running."""
+
+    sink: StreamSink
+    host: BackgroundHost
+    api: Api
+
+    async def drain(self, drain_s: float) -> None:
+        """Let runs end, or end them visibly; then tell clients to reconnect."""
+        await self.host.aclose(drain_s=drain_s)
+        clients = self.sink.ability(ServesClients)
+        if clients is not None:
+            await clients.drain()
+
+
+@asynccontextmanager
+async def assemble(
+    settings: Settings,
+    *,
+    make_host: Callable[[StreamSink], BackgroundHost],
+    identify: Identify | None = None,
+    authorize: Authorize | None = None,
+    sink: StreamSink | None = None,
+) -> AsyncIterator[Assembly]:
+    """The parts that the settings ask for; closed on leaving, but for a ``sink`` that was passed in.
+
+    Raises:
+        StreamSinkError: the settings cannot be met.
+    """
+    settings = with_secret(settings)
+    owned = sink is None
+    sink = sink or make_sink(settings)
+    sweeper = TaskOwner()
+    try:
+        host = make_host(sink)
+        sweeper.start(_sweep(sink), name="streamsink sweep")
+        yield Assembly(sink=sink, host=host, api=_api(settings, sink, host, identify, authorize))
+    finally:
+        await sweeper.aclose()
+        if owned:
+            await sink.aclose()
+
+
+def make_sink(settings: Settings) -> StreamSink:
+    """The sink that the settings ask for, for the running event loop."""
+    spec = find_backend(create_plugin_manager(), settings.backend)
+    return spec.make(BackendContext(settings=settings, environ=os.environ))
+
+
+def with_secret(settings: Settings) -> Settings:
+    """The settings with a secret: one process that shares with nobody may invent its own.
+
+    Raises:
+        SettingsError: there is none, and others must know it too.
+    """
+    if settings.secret is not None:
+        return settings
+    spec = find_backend(create_plugin_manager(), settings.backend)
+    if not spec.one_process:
+        raise SettingsError("STREAM_SECRET", RING_EXPECTED)
+    return replace(settings, secret=SecretRing.generate(secrets.token_bytes))
+
+
+def _api(
+    settings: Settings,
+    sink: StreamSink,
+    host: BackgroundHost,
+    identify: Identify | None,
+    authorize: Authorize | None,
+) -> Api:
+    ring = settings.secret
+    if ring is None:
+        raise SettingsError("STREAM_SECRET", RING_EXPECTED)
+    thread_ids = ThreadIds(ring, secrets.token_bytes)
+    identify = identify or from_settings(
+        settings, ring, clock=time.time, random=secrets.token_bytes, environ=os.environ
+    )
+    services = Services(
+        sink=sink,
+        host=host,
+        thread_ids=thread_ids,
+        authorize=authorize or OwnerOnly(thread_ids, sink.owner),
+        wait_s=settings.times.wait_s,
+        max_prompt_chars=settings.limits.max_prompt_chars,
+        queue_limit=settings.limits.queue_limit,
+        queue_timeout_s=settings.times.queue_timeout_s,
+    )
+    return Api(
+        [
+            *ThreadCalls(services).routes(),
+            *RunCalls(services).routes(),
+            *StatusCalls(services, Page(host.agents), identify).routes(),
+        ],
+        identify=identify,
+        origins=Origins(settings.allowed_origins),
+        limiter=RateLimiter(settings.limits.requests_per_minute, time.monotonic),
+    )
+
+
+async def _sweep(sink: StreamSink) -> None:
+    """End what nobody reads and nobody executes any more."""
+    while True:
+        await asyncio.sleep(sink.runtime.jittered(_SWEEP_EVERY_S))
+        try:
+            await sink.sweep()
+        except StreamSinkError as error:
+            _log.warning("sweeping failed, trying again: %s", type(error).__name__)

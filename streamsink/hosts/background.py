@@ -1,0 +1,163 @@
+"""Runs agents as background tasks of this process, one at a time per thread and agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent_framework import AgentSession, SupportsAgentRun
+
+from streamsink.core.errors import (
+    AttemptFailedError,
+    BusyError,
+    NotFoundError,
+    StreamSinkError,
+    UnavailableError,
+)
+from streamsink.core.events import Terminal
+from streamsink.core.sink import StreamSink
+from streamsink.hosts.agent_host import AgentHost, Answer, Job
+from streamsink.hosts.agents import StreamingAgent, run_scope
+from streamsink.hosts.approvals import answer_message, pending_requests
+from streamsink.hosts.sessions import MemorySessions, Sessions
+
+__all__ = ["BackgroundHost"]
+
+_log = logging.getLogger("streamsink")
+
+# A run that was waiting when the host stopped still gets its terminal within so long.
+_LAST_TURN_S = 5.0
+
+
+class BackgroundHost(AgentHost):
+    """Agents of this process.
+
+    Args:
+        agents: by the name that requests ask for.
+        time_limit_s: of one run.
+        queue_timeout_s: a run that waits longer for its turn is ended.
+        max_runs_per_user: open at once, over all threads.
+    """
+
+    def __init__(
+        self,
+        sink: StreamSink,
+        agents: Mapping[str, SupportsAgentRun],
+        *,
+        sessions: Sessions | None = None,
+        time_limit_s: float = 600.0,
+        queue_timeout_s: float = 300.0,
+        max_runs_per_user: int = 8,
+    ) -> None:
+        self._sink = sink
+        self._agents = {
+            name: StreamingAgent(agent, sink, time_limit_s=time_limit_s) for name, agent in agents.items()
+        }
+        self._sessions = sessions or MemorySessions()
+        self._queue_timeout_s = queue_timeout_s
+        self._max_runs_per_user = max_runs_per_user
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._open: Counter[str] = Counter()
+        self._stopping = False
+
+    @property
+    def agents(self) -> Sequence[str]:
+        return list(self._agents)
+
+    @property
+    def stops_runs(self) -> bool:
+        return True
+
+    def reserve(self, user_id: str) -> None:
+        if self._stopping:
+            raise UnavailableError("this host is stopping; try again")
+        if self._open[user_id] >= self._max_runs_per_user:
+            raise BusyError(f"{self._max_runs_per_user} of your runs are open; wait for one to end")
+
+    async def start(self, job: Job) -> None:
+        key = (job.thread, job.request.correlation_id)
+        task = asyncio.get_running_loop().create_task(
+            self._execute(job), name=f"streamsink job {job.request.correlation_id}"
+        )
+        self._tasks[key] = task
+        self._open[job.user_id] += 1
+        task.add_done_callback(lambda ended: self._ended(ended, key, job.user_id))
+
+    def _ended(self, task: asyncio.Task[None], key: tuple[str, str], user_id: str) -> None:
+        del self._tasks[key]
+        self._open[user_id] -= 1
+        if not self._open[user_id]:
+            del self._open[user_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A sweep writes the terminal that this task could not.
+            _log.error("run %s was lost: %s", key[1], type(error).__name__, exc_info=error)
+
+    async def _execute(self, job: Job) -> None:
+        correlation_id = job.request.correlation_id
+        try:
+            while await self._sink.wait_turn(job.thread, correlation_id, timeout_s=self._queue_timeout_s):
+                try:
+                    await self._run(job)
+                except BusyError:
+                    continue  # somebody else's attempt was quicker
+                return
+            await self._sink.sweep(job.thread)
+        except asyncio.CancelledError:
+            await self._end_unstarted(job, "shutdown", "The host stopped before the answer began.")
+            raise
+        except AttemptFailedError:
+            return  # its terminal says so
+        except StreamSinkError as error:
+            await self._end_unstarted(job, error.code, str(error))
+
+    async def _run(self, job: Job) -> None:
+        name = job.request.agent_name
+        agent = self._agents[name]
+        session = await self._sessions.get(job.thread, name) or agent.create_session(session_id=job.thread)
+        messages = await self._messages(job, session)
+        with run_scope(job.thread, job.request):
+            await agent.run(messages, session=session)
+        await self._sessions.put(job.thread, name, session)
+
+    async def _messages(self, job: Job, session: AgentSession) -> Any:
+        if job.answer is None:
+            return job.prompt
+        return answer_message(session, job.answer.approval_id, approved=job.answer.approved)
+
+    async def _end_unstarted(self, job: Job, code: str, message: str) -> None:
+        """Give a run that this host could not begin its terminal."""
+        run = await self._sink.get_run(job.thread, job.request.correlation_id)
+        if run is None or run.state != "accepted":
+            return
+        if await self._sink.wait_turn(job.thread, run.correlation_id, timeout_s=_LAST_TURN_S):
+            async with self._sink.run(job.thread, request=job.request) as publisher:
+                await publisher.finish("failed", code=code, message=message)
+
+    async def wait(self, thread: str, correlation_id: str, *, timeout_s: float) -> Terminal | None:
+        task = self._tasks.get((thread, correlation_id))
+        if task is not None:
+            await asyncio.wait({task}, timeout=timeout_s)
+        run = await self._sink.get_run(thread, correlation_id)
+        return run.terminal if run is not None else None
+
+    async def check_answer(self, thread: str, agent: str, answer: Answer) -> None:
+        session = await self._sessions.get(thread, agent)
+        if session is None or answer.approval_id not in pending_requests(session):
+            raise NotFoundError("this agent does not wait for an answer to that request")
+
+    async def forget(self, thread: str) -> None:
+        await self._sessions.delete(thread)
+
+    async def aclose(self, *, drain_s: float) -> None:
+        """Accept nothing more, let runs end for ``drain_s`` seconds, then end them visibly."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=drain_s)
+        tasks = set(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -1,0 +1,54 @@
+"""Starlette's requests as core's, and the URL that clients reach us by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request as StarletteRequest
+
+from streamsink.core.errors import InvalidRequestError
+from streamsink.core.identity import Request
+
+__all__ = ["base_url", "neutral_request", "route_path"]
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+
+
+def route_path(scope: Mapping[str, Any]) -> str:
+    """The path below the mount prefix, however the server or the outer app has split the two."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path
+
+
+def base_url(native: StarletteRequest, public_url: str | None) -> str:
+    """Where clients reach this host, with the mount prefix and no slash at the end.
+
+    Raises:
+        InvalidRequestError: the Host header is not a host.
+    """
+    if public_url is not None:
+        return public_url
+    host = native.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise InvalidRequestError("the Host header should name a host; or set STREAM_PUBLIC_URL")
+    root = str(native.scope.get("root_path", "")).rstrip("/")
+    return f"{native.url.scheme}://{host}{root}"
+
+
+def neutral_request(native: StarletteRequest) -> Request:
+    """The same request as every host gives it to ``identify``."""
+    headers: dict[str, str] = {}
+    for name, value in native.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Request(
+        method=native.method,
+        path=route_path(native.scope),
+        query=dict(native.query_params),
+        headers=headers,
+        cookies=native.cookies,
+        native=native,
+    )

@@ -1,0 +1,99 @@
+"""The calls about threads: making one, connecting to it, reading it, deleting it."""
+
+from __future__ import annotations
+
+from streamsink.core.errors import StreamSinkError
+from streamsink.core.delivery import Subscribes
+from streamsink.core.identity import User
+from streamsink.core.names import CONNECTION_ID
+from streamsink.core.replay import read_replay
+from streamsink.hosts.api import Route, Services
+from streamsink.hosts.errors import NotAcceptableError
+from streamsink.hosts.http import Call, Reply, json_reply, read_json, wants
+from streamsink.hosts.live import follow
+
+__all__ = ["ThreadCalls"]
+
+_EVENT_STREAM = "text/event-stream"
+
+
+class ThreadCalls:
+    """Handlers for ``/api/agent/…``."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._sink = services.sink
+
+    def routes(self) -> list[Route]:
+        """The calls."""
+        return [
+            Route(method="POST", path="/api/agent/create-thread", handler=self.create),
+            Route(method="GET", path="/api/agent/negotiate", handler=self.negotiate),
+            Route(method="POST", path="/api/agent/negotiate", handler=self.negotiate),
+            Route(method="POST", path="/api/agent/join-group", handler=self.join),
+            Route(method="POST", path="/api/agent/leave-group", handler=self.leave),
+            Route(method="GET", path="/api/agent/threads/{thread_id}/events", handler=self.events),
+            Route(method="DELETE", path="/api/agent/threads/{thread_id}", handler=self.delete),
+        ]
+
+    async def create(self, call: Call, user: User) -> Reply:
+        """A fresh thread of the caller's."""
+        return json_reply({"thread_id": self._services.thread_ids.mint(user.id)})
+
+    async def negotiate(self, call: Call, user: User) -> Reply:
+        """Where the caller's SignalR client connects."""
+        info = self._sink.connect_info(user, call.base_url)
+        return json_reply({"url": info.url, "accessToken": info.access_token})
+
+    async def join(self, call: Call, user: User) -> Reply:
+        """Add the caller's connection to a thread's group; with ``after``, say what it has missed.
+
+        The connection is joined before the timeline is read: an event is in the answer, or arrives, or both.
+        """
+        asked = read_json(call.body)
+        thread = await self._services.allow(user, asked.get("group"), "join")
+        connection_id = CONNECTION_ID.validate(asked.get("connectionId"))
+        await self._sink.join(thread, connection_id, user_id=user.id)
+        answer = {"status": "joined", "group": thread}
+        if "after" not in asked:
+            return json_reply(answer)
+        replay = await read_replay(self._sink, thread, _cursor(asked["after"]))
+        return json_reply({**answer, "replay": replay.to_json()})
+
+    async def leave(self, call: Call, user: User) -> Reply:
+        """Take the caller's connection out of a thread's group."""
+        asked = read_json(call.body)
+        thread = await self._services.allow(user, asked.get("group"), "leave")
+        connection_id = CONNECTION_ID.validate(asked.get("connectionId"))
+        await self._sink.leave(thread, connection_id, user_id=user.id)
+        return json_reply({"status": "left", "group": thread})
+
+    async def events(self, call: Call, user: User) -> Reply:
+        """What happened after a cursor; as a live stream where the backend can be followed."""
+        thread = await self._services.allow(user, call.params["thread_id"], "read")
+        after = call.request.query.get("after", "")
+        if not wants(call.request, _EVENT_STREAM):
+            return json_reply((await read_replay(self._sink, thread, after)).to_json())
+        source = self._sink.ability(Subscribes)
+        if source is None:
+            raise NotAcceptableError("this backend cannot be followed over HTTP; poll without Accept, or join a group")
+        after = call.request.headers.get("last-event-id", after)
+        await read_replay(self._sink, thread, after)  # a wrong cursor is a 400, not a stream that breaks
+        headers = (("content-type", _EVENT_STREAM), ("cache-control", "no-store"), ("x-accel-buffering", "no"))
+        return Reply(headers=headers, stream=follow(self._sink, source, thread, after))
+
+    async def delete(self, call: Call, user: User) -> Reply:
+        """Remove a thread and all that is known about it."""
+        thread = await self._services.allow(user, call.params["thread_id"], "delete")
+        try:
+            await self._sink.cancel(thread)
+        except StreamSinkError as error:
+            if error.status != 410:  # deleting twice is no error
+                raise
+        await self._sink.delete(thread)
+        await self._services.host.forget(thread)
+        return Reply(status=204)
+
+
+def _cursor(value: object) -> str:
+    return value if isinstance(value, str) else "?"

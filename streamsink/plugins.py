@@ -1,0 +1,170 @@
+"""Finding backends and timelines: pluggy, at start-up only.
+
+A plugin is a module or object registered under the entry-point group ``streamsink`` with either hook below; ours
+register the same way as anybody's. Factories import what they need when they are called, so that finding a plugin
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from streamsink.core.errors import BackendError
+from streamsink.core.runtime import Runtime
+from streamsink.core.settings import Settings
+from streamsink.core.sink import StreamSink
+from streamsink.core.timeline import Timeline
+from streamsink.core.variables import read, variable_names
+
+__all__ = [
+    "BackendContext",
+    "BackendSpec",
+    "TimelineSpec",
+    "backends",
+    "create_plugin_manager",
+    "find_backend",
+    "hookimpl",
+    "load_settings",
+    "timelines",
+]
+
+_Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
+_Made = TypeVar("_Made")
+
+_NAME = "streamsink"
+hookspec = pluggy.HookspecMarker(_NAME)
+hookimpl = pluggy.HookimplMarker(_NAME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendContext:
+    """What a factory is given.
+
+    Args:
+        settings: the package's own; ``secret`` is set.
+        environ: where the plugin's own settings are read from.
+    """
+
+    settings: Settings
+    environ: Mapping[str, str]
+    runtime: Runtime = field(default_factory=Runtime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offer(Generic[_Made]):
+    """A named way to make something.
+
+    Args:
+        name: what the environment says.
+        factory: makes it, on the event loop that will use it, from the context and from the plugin's own settings.
+            Raises MissingExtraError when an optional dependency is not installed, SettingsError when a setting is
+            wrong.
+        settings: the type of the plugin's own settings (``streamsink.core.variables``), or None.
+    """
+
+    name: str
+    factory: Callable[[BackendContext, Any], _Made]
+    settings: type[Any] | None = None
+
+    def make(self, context: BackendContext) -> _Made:
+        """Read the plugin's settings and call its factory."""
+        return self.factory(context, None if self.settings is None else read(self.settings, context.environ))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSpec(_Offer[StreamSink]):
+    """A way to make a sink, chosen by ``STREAM_BACKEND``.
+
+    Args:
+        abilities: the interfaces that the sink has beside ``StreamSink``, for checks before it is made.
+        one_process: it serves one process only; a deployment of more is refused.
+    """
+
+    abilities: frozenset[type] = frozenset()
+    one_process: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineSpec(_Offer[Timeline]):
+    """A place for timelines by itself, chosen by ``STREAM_HISTORY``."""
+
+
+class Hooks:
+    """What a plugin may implement."""
+
+    @hookspec
+    def streamsink_backends(self) -> Sequence[BackendSpec]:  # type: ignore[empty-body]
+        """The backends that this plugin offers."""
+
+    @hookspec
+    def streamsink_timelines(self) -> Sequence[TimelineSpec]:  # type: ignore[empty-body]
+        """The timelines that this plugin offers."""
+
+
+def create_plugin_manager(plugins: Iterable[object] = (), *, entry_points: bool = True) -> pluggy.PluginManager:
+    """A plugin manager with every installed plugin, and ``plugins`` beside them.
+
+    Raises:
+        BackendError: a plugin implements a hook that does not exist, or two of them offer the same name.
+    """
+    manager = pluggy.PluginManager(_NAME)
+    manager.add_hookspecs(Hooks)
+    if entry_points:
+        manager.load_setuptools_entrypoints(_NAME)
+    for plugin in plugins:
+        manager.register(plugin)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise BackendError(f"a Streamsink plugin is wrong: {error}") from error
+    backends(manager)
+    timelines(manager)
+    return manager
+
+
+def backends(manager: pluggy.PluginManager) -> dict[str, BackendSpec]:
+    """The backends by name."""
+    return _by_name(manager.hook.streamsink_backends(), "backend")
+
+
+def timelines(manager: pluggy.PluginManager) -> dict[str, TimelineSpec]:
+    """The timelines by name."""
+    return _by_name(manager.hook.streamsink_timelines(), "timeline")
+
+
+def _by_name(offers: Iterable[Sequence[_Spec]], kind: str) -> dict[str, _Spec]:
+    found: dict[str, _Spec] = {}
+    for spec in (spec for offer in offers for spec in offer):
+        if spec.name in found:
+            raise BackendError(f"two plugins offer a {kind} named {spec.name!r}; uninstall one of them")
+        found[spec.name] = spec
+    return found
+
+
+def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
+    """The backend of that name.
+
+    Raises:
+        BackendError: there is none; says which there are.
+    """
+    found = backends(manager)
+    if name not in found:
+        raise BackendError(
+            f"STREAM_BACKEND should be one of {', '.join(sorted(found))}; {name!r} is not installed"
+        )
+    return found[name]
+
+
+def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:
+    """The package's settings; the variables of the installed plugins are known too.
+
+    Raises:
+        SettingsError: a variable is wrong or unknown.
+    """
+    offers: list[_Offer[Any]] = [*backends(manager).values(), *timelines(manager).values()]
+    known = {name for offer in offers if offer.settings is not None for name in variable_names(offer.settings)}
+    return Settings.from_environ(environ, also_known=known)

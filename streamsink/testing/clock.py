@@ -1,0 +1,83 @@
+"""Virtual time: an event loop whose clock jumps to the next timer when nothing else is left to do.
+
+Timeouts, windows and leases then run at once and in order, without sleeping; a test that would wait for ever is
+told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, ParamSpec, TypeVar
+
+from streamsink.core.runtime import Runtime
+
+__all__ = ["VirtualTimeLoop", "virtual_runtime", "virtual_time"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+# Something outside the loop (a thread) may still wake it; past this, nothing will.
+_DEADLOCK_S: Final = 10.0
+_START_MS: Final = 1_700_000_000_000
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Never waits for time: says how much has passed instead."""
+
+    def __init__(self, jump: Callable[[float], None]) -> None:
+        super().__init__()
+        self._jump = jump
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            ready = super().select(_DEADLOCK_S)
+            if not ready:
+                raise RuntimeError("deadlock: nothing is scheduled and nothing happens")
+            return ready
+        self._jump(timeout)
+        return []
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop on virtual time. Sockets and threads work, but time does not wait for them."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        super().__init__(_JumpingSelector(self.advance))
+
+    def time(self) -> float:
+        return self._now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass at once."""
+        self._now_s += seconds
+
+
+def virtual_time(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+    """Run a coroutine function, for example a test, on a loop of its own with virtual time."""
+
+    @functools.wraps(test)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            return runner.run(test(*args, **kwargs))
+
+    return run
+
+
+def virtual_runtime() -> Runtime:
+    """A runtime on the running loop's time, with ids ``id-1``, ``id-2`` … and no jitter."""
+    loop = asyncio.get_running_loop()
+    count = 0
+
+    def new_id() -> str:
+        nonlocal count
+        count += 1
+        return f"id-{count}"
+
+    return Runtime(now_ms=lambda: _START_MS + int(loop.time() * 1000), new_id=new_id, random=lambda: 1.0)

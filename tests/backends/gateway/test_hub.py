@@ -1,0 +1,217 @@
+"""The hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.hub import Hub
+from streamsink.backends.gateway.json_protocol import JSON, JsonProtocol
+from streamsink.core.errors import ConnectionGoneError, ForbiddenError
+
+from .support import RecordingTransport, make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsink.core.events import Event
+
+
+class CountingProtocol(JsonProtocol):
+    """Counts how often it encodes events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encodings = 0
+
+    def events(self, events: Sequence[Event]) -> Frame:
+        self.encodings += 1
+        return super().events(events)
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(max_buffered_bytes=100, max_followed_events=2)
+
+
+def connect(hub: Hub, connection_id: str, user_id: str | None = None, group: str = "g") -> RecordingTransport:
+    transport = RecordingTransport()
+    hub.connect(connection_id, user_id, protocol=JSON, transport=transport)
+    hub.join(group, connection_id, user_id)
+    return transport
+
+
+def test_all_members_get_the_same_frame(hub: Hub) -> None:
+    members = [connect(hub, f"c{number}") for number in range(3)]
+    stranger = connect(hub, "x", group="other")
+
+    hub.publish("g", [make_event(1), make_event(2)])
+
+    (frame,) = members[0].frames
+    assert frame.payload == JSON.events([make_event(1), make_event(2)]).payload
+    assert all(member.frames[0] is frame for member in members)
+    assert stranger.frames == []
+
+
+def test_events_are_encoded_once_per_protocol(hub: Hub) -> None:
+    protocols = [CountingProtocol(), CountingProtocol()]
+    for number in range(6):
+        hub.connect(f"c{number}", None, protocol=protocols[number % 2], transport=RecordingTransport())
+        hub.join("g", f"c{number}")
+
+    hub.publish("g", [make_event()])
+
+    assert [protocol.encodings for protocol in protocols] == [1, 1]
+
+
+def test_groups_keep_their_case_and_order(hub: Hub) -> None:
+    upper, lower = connect(hub, "c1", group="G"), connect(hub, "c2", group="g")
+    for seq in (1, 2):
+        hub.publish("g", [make_event(seq)])
+    hub.publish("nobody", [make_event()])
+    hub.publish("g", [])
+
+    assert upper.frames == []
+    assert [b'"seq":%d' % seq in lower.frames[seq - 1].payload for seq in (1, 2)] == [True, True]
+    assert len(lower.frames) == 2
+
+
+def test_a_slow_member_is_closed_and_counted_and_nobody_else_notices(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check 49."""
+    caplog.set_level(logging.INFO, "streamsink")
+    slow, other = connect(hub, "slow"), connect(hub, "other")
+    slow.backlog = 100
+    hub.publish("g", [make_event(1)])
+    slow.backlog = 101
+
+    hub.publish("g", [make_event(2)])
+    hub.publish("g", [make_event(3)])
+
+    assert len(slow.frames) == 1
+    assert slow.closed == [("The connection cannot keep up.", True, True)]
+    assert len(other.frames) == 3
+    assert hub.slow_readers == 1
+    assert hub.members("g") == ["other"]
+    assert "slow" not in hub
+    assert "slow" in caplog.text
+
+
+def test_a_joined_connection_is_reached_until_it_leaves(hub: Hub) -> None:
+    transport = connect(hub, "c1", "ann")
+    hub.join("g", "c1", "ann")
+    hub.publish("g", [make_event()])
+
+    hub.leave("g", "c1", "ann")
+    hub.leave("g", "c1")
+    hub.leave("g", "gone", "ann")
+    hub.publish("g", [make_event()])
+
+    assert len(transport.frames) == 1
+    assert hub.members("g") == []
+
+
+@pytest.mark.parametrize("owner", ["bob", None])
+def test_only_its_user_joins_or_removes_a_connection(hub: Hub, owner: str | None) -> None:
+    hub.connect("c1", owner, protocol=JSON, transport=RecordingTransport())
+
+    with pytest.raises(ForbiddenError):
+        hub.join("g", "c1", "ann")
+    with pytest.raises(ForbiddenError):
+        hub.leave("g", "c1", "ann")
+    hub.join("g", "c1")
+
+    assert hub.members("g") == ["c1"]
+
+
+def test_an_unknown_connection_cannot_join(hub: Hub) -> None:
+    with pytest.raises(ConnectionGoneError):
+        hub.join("g", "gone", "ann")
+
+    assert hub.members("g") == []
+
+
+def test_a_lost_connection_leaves_every_group(hub: Hub) -> None:
+    connect(hub, "c1")
+    hub.join("h", "c1")
+
+    hub.disconnect("c1")
+    hub.disconnect("c1")
+
+    assert (len(hub), hub.members("g"), hub.members("h")) == (0, [], [])
+    assert hub._groups == {}
+
+
+def test_a_closed_connection_is_gone_at_once(hub: Hub) -> None:
+    transport = connect(hub, "c1")
+
+    assert hub.close("c1", "bye", allow_reconnect=True)
+    assert not hub.close("c1")
+
+    assert transport.closed == [("bye", True, False)]
+    assert hub.members("g") == []
+
+
+async def test_a_dissolved_group_keeps_its_connections_elsewhere(hub: Hub) -> None:
+    transport = connect(hub, "c1")
+    hub.join("h", "c1")
+    async with hub.subscribe("g") as events:
+        hub.dissolve("g")
+        hub.dissolve("g")
+        hub.publish("g", [make_event()])
+
+        assert [event async for event in events] == []
+    hub.publish("h", [make_event()])
+    hub.disconnect("c1")
+
+    assert len(transport.frames) == 1
+    assert hub._groups == {}
+
+
+async def test_followers_see_every_event_until_they_leave(hub: Hub) -> None:
+    async with hub.subscribe("g") as first, hub.subscribe("g") as second:
+        hub.publish("g", [make_event(1), make_event(2)])
+
+        assert (await anext(first)).seq == (await anext(second)).seq == 1
+    hub.publish("g", [make_event(3)])
+
+    assert hub._groups == {}
+
+
+async def test_a_slow_follower_delays_nobody(hub: Hub) -> None:
+    member = connect(hub, "c1")
+    async with hub.subscribe("g"):
+        for seq in range(5):
+            hub.publish("g", [make_event(seq)])
+
+    assert len(member.frames) == 5
+
+
+async def test_drain_sends_everybody_away(hub: Hub) -> None:
+    transports = [connect(hub, "c1"), connect(hub, "c2", group="h")]
+    async with hub.subscribe("g") as events:
+        hub.drain()
+        hub.drain()
+
+        assert [event async for event in events] == []
+    async with hub.subscribe("g") as late:
+        assert [event async for event in late] == []
+
+    assert [transport.closed for transport in transports] == [[(None, True, False)]] * 2
+    assert hub.is_draining
+    assert len(hub) == 0
+
+
+async def test_publishing_makes_no_task(hub: Hub) -> None:
+    for number in range(50):
+        connect(hub, f"c{number}")
+    before = len(asyncio.all_tasks())
+
+    hub.publish("g", [make_event()])
+
+    assert len(asyncio.all_tasks()) == before

@@ -31,7 +31,12 @@ def main() -> None:
 @click.argument("agents", default="streamsink.demo:agents")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), envvar="PORT", default=7071, show_default=True, help="0: a free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    envvar="PORT",
+    default=7071,
+    show_default=True,
+    help="0: a free one.",
 )
 def serve(agents: str, host: str, port: int) -> None:
     """Serve AGENTS, given as module:attribute: an agent, several, or a function that makes them.

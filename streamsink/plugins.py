@@ -7,9 +7,8 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
@@ -19,6 +18,9 @@ from streamsink.core.settings import Settings
 from streamsink.core.sink import StreamSink
 from streamsink.core.timeline import Timeline
 from streamsink.core.variables import read, variable_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
     "BackendContext",
@@ -153,9 +155,7 @@ def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
     """
     found = backends(manager)
     if name not in found:
-        raise BackendError(
-            f"STREAM_BACKEND should be one of {', '.join(sorted(found))}; {name!r} is not installed"
-        )
+        raise BackendError(f"STREAM_BACKEND should be one of {', '.join(sorted(found))}; {name!r} is not installed")
     return found[name]
 
 

@@ -72,9 +72,9 @@ class Jwt:
         SettingsError: the algorithms do not fit the kind of key, or need a longer secret.
     """
 
-    secret: Annotated[
-        str | None, Variable("STREAM_JWT_SECRET", "a secret of at least 32 characters", _jwt_secret)
-    ] = field(default=None, repr=False)
+    secret: Annotated[str | None, Variable("STREAM_JWT_SECRET", "a secret of at least 32 characters", _jwt_secret)] = (
+        field(default=None, repr=False)
+    )
     jwks_url: Annotated[
         str | None,
         Variable("STREAM_JWT_JWKS_URL", "an `https` URL without user name and fragment", _keys_url),
@@ -140,9 +140,7 @@ class Auth:
             # Ignored token settings would leave open what somebody meant to close.
             _require(self.jwt == Jwt(), "STREAM_AUTH", "`jwt` when STREAM_JWT_* variables are set")
             return
-        _require(
-            self.jwt.is_set, "STREAM_JWT_SECRET", "set when STREAM_AUTH is `jwt`, or STREAM_JWT_JWKS_URL"
-        )
+        _require(self.jwt.is_set, "STREAM_JWT_SECRET", "set when STREAM_AUTH is `jwt`, or STREAM_JWT_JWKS_URL")
         both = self.jwt.secret is not None and self.jwt.jwks_url is not None
         _require(not both, "STREAM_JWT_SECRET", "removed when STREAM_JWT_JWKS_URL is set: one or the other")
         _require(self.jwt.audience is not None, "STREAM_JWT_AUDIENCE", "set when STREAM_AUTH is `jwt`")

@@ -5,31 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.cursor import Cursor
-from streamsink.core.delivery import ConnectInfo, Delivery
 from streamsink.core.errors import StreamSinkError
-from streamsink.core.events import Event
-from streamsink.core.identity import User
-from streamsink.core.publishing import PublishOptions
-from streamsink.core.runtime import Runtime
 from streamsink.core.sink import StreamSink
-from streamsink.core.timeline import (
-    Accepted,
-    Appended,
-    Attempt,
-    Batch,
-    Cancelled,
-    Interrupted,
-    Page,
-    Run,
-    RunRequest,
-    Snapshot,
-    Swept,
-    Timeline,
-)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsink.core.cursor import Cursor
+    from streamsink.core.delivery import ConnectInfo, Delivery
+    from streamsink.core.events import Event
+    from streamsink.core.identity import User
+    from streamsink.core.publishing import PublishOptions
+    from streamsink.core.runtime import Runtime
+    from streamsink.core.timeline import (
+        Accepted,
+        Appended,
+        Attempt,
+        Batch,
+        Cancelled,
+        Interrupted,
+        Page,
+        Run,
+        RunRequest,
+        Snapshot,
+        Swept,
+        Timeline,
+    )
 
 __all__ = ["ComposedSink"]
 

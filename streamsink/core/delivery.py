@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from streamsink.core.events import Event
-from streamsink.core.identity import User
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.events import Event
+    from streamsink.core.identity import User
 
 __all__ = ["ConnectInfo", "Delivery", "ListsMembers", "ServesClients", "Subscribes"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from streamsink.core import utf16
 from streamsink.core.events import AGENT_MESSAGE, AGENT_REASONING, AGENT_TOOL_CALL, Envelope, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["DataDraft", "Draft", "Drafts", "Mode", "TextDraft", "Texts", "bounded", "data_draft"]
 

@@ -1,25 +1,25 @@
 """Everything Streamsink raises, one tree.
 
-    StreamSinkError
-    ├── SettingsError           a setting is missing or wrong: names the variable and what it should be
-    ├── MissingExtraError       an optional dependency is not installed: names the command that installs it
-    ├── BackendError            the plugin registry: unknown or duplicate names, missing abilities
-    ├── InvalidRequestError     bad input (400): nothing was changed
-    │   ├── TooLargeError       … over a bound (413)
-    │   └── KeyReusedError      … an idempotency key was used for another request (422)
-    ├── UnauthenticatedError    nobody known is calling (401)
-    ├── ForbiddenError          not this caller's (403); never tells whether the thing exists
-    ├── NotFoundError           no such thing (404)
-    │   └── ConnectionGoneError … no such connection (any more)
-    ├── ConflictError           not in this state (409)
-    │   ├── ThreadDeletedError  the thread has been deleted (410)
-    │   ├── RunClosedError      the run has its terminal
-    │   └── StaleAttemptError   a newer attempt of the run exists
-    ├── BusyError               over a rate or a queue's bound (429): try again later
-    ├── UnavailableError        a dependency is unreachable (503): try again; nothing is known to have been lost
-    ├── EpochChangedError       the store fell behind its producer; append the run again
-    ├── StreamOverflowError     a bounded buffer is full
-    └── AttemptFailedError      the agent failed; the run's terminal has been written
+StreamSinkError
+├── SettingsError           a setting is missing or wrong: names the variable and what it should be
+├── MissingExtraError       an optional dependency is not installed: names the command that installs it
+├── BackendError            the plugin registry: unknown or duplicate names, missing abilities
+├── InvalidRequestError     bad input (400): nothing was changed
+│   ├── TooLargeError       … over a bound (413)
+│   └── KeyReusedError      … an idempotency key was used for another request (422)
+├── UnauthenticatedError    nobody known is calling (401)
+├── ForbiddenError          not this caller's (403); never tells whether the thing exists
+├── NotFoundError           no such thing (404)
+│   └── ConnectionGoneError … no such connection (any more)
+├── ConflictError           not in this state (409)
+│   ├── ThreadDeletedError  the thread has been deleted (410)
+│   ├── RunClosedError      the run has its terminal
+│   └── StaleAttemptError   a newer attempt of the run exists
+├── BusyError               over a rate or a queue's bound (429): try again later
+├── UnavailableError        a dependency is unreachable (503): try again; nothing is known to have been lost
+├── EpochChangedError       the store fell behind its producer; append the run again
+├── StreamOverflowError     a bounded buffer is full
+└── AttemptFailedError      the agent failed; the run's terminal has been written
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class User:
         return replace(self, tickets={**self.tickets, thread: actions | self.tickets.get(thread, frozenset())})
 
 
-Identify: TypeAlias = Callable[[Request], User | None | Awaitable[User | None]]
+Identify: TypeAlias = Callable[[Request], User | Awaitable[User | None] | None]
 Authorize: TypeAlias = Callable[[User, str, Action], bool | Awaitable[bool]]
 
 

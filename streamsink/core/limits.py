@@ -29,9 +29,7 @@ class RateLimiter:
 
     __slots__ = ("_clock", "_full_at", "_interval_s", "_max_users")
 
-    def __init__(
-        self, requests_per_minute: int, clock: Callable[[], float], *, max_users: int = 10_000
-    ) -> None:
+    def __init__(self, requests_per_minute: int, clock: Callable[[], float], *, max_users: int = 10_000) -> None:
         self._interval_s = 60 / requests_per_minute
         self._clock = clock
         self._max_users = max_users

@@ -79,9 +79,7 @@ class Origins:
 def _exact(text: str) -> Origin:
     origin = Origin.parse(text)
     if origin is None:
-        raise ValueError(
-            "an origin should be scheme://host or scheme://host:port, without a path and without '*'"
-        )
+        raise ValueError("an origin should be scheme://host or scheme://host:port, without a path and without '*'")
     return origin
 
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from streamsink.core.coalescer import Coalescer, Pacer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
 from streamsink.core.errors import RunClosedError, StreamOverflowError, StreamSinkError
-from streamsink.core.events import AGENT_CUSTOM, AGENT_DONE, AGENT_MESSAGE, USER_MESSAGE, Envelope, Status, Terminal
+from streamsink.core.events import (
+    AGENT_CUSTOM,
+    AGENT_DONE,
+    AGENT_MESSAGE,
+    USER_MESSAGE,
+    Envelope,
+    Status,
+    Terminal,
+)
 from streamsink.core.pump import Pump
 from streamsink.core.runtime import run_unless
 from streamsink.core.timeline import RunRequest
@@ -126,7 +134,16 @@ class RunPublisher:
         return "".join(part for parts in self._said.values() for part in parts)
 
     async def __aenter__(self) -> Self:
-        """Accept the run unless it was, and begin an attempt.
+        """Begin, and be the ``current_run`` inside. Raises as ``begin``."""
+        await self.begin()
+        if self._pump is not None:
+            self._token = _current.set(self)
+        return self
+
+    async def begin(self) -> None:
+        """Accept the run unless it was, and begin an attempt; for callers that cannot use ``async with``.
+
+        ``finish`` must follow.
 
         Raises:
             StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
@@ -139,18 +156,20 @@ class RunPublisher:
             self._start()
         if attempt.cancel or attempt.terminal is not None:
             self.cancelled.set()
-        return self
 
     def _start(self) -> None:
         options = self._sink.options
-        coalescer = Coalescer(
-            window_s=options.window_s, max_bytes=options.max_buffer_bytes, pacer=options.pacer
-        )
+        coalescer = Coalescer(window_s=options.window_s, max_bytes=options.max_buffer_bytes, pacer=options.pacer)
         self._pump = Pump(
-            self._sink, self.thread, self._request, self.attempt, coalescer, self._lock, self._stopped_elsewhere
+            self._sink,
+            self.thread,
+            self._request,
+            self.attempt,
+            coalescer,
+            self._lock,
+            self._stopped_elsewhere,
         )
         self._pump.start()
-        self._token = _current.set(self)
 
     def _stopped_elsewhere(self, reason: StreamSinkError | None) -> None:
         if reason is not None:

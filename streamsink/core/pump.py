@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from streamsink.core.coalescer import Coalescer
-from streamsink.core.cursor import Cursor
 from streamsink.core.drafts import Draft, Drafts, data_draft
 from streamsink.core.errors import (
     EpochChangedError,
@@ -23,6 +20,10 @@ from streamsink.core.replay import write_snapshot
 from streamsink.core.timeline import Appended, Batch, RunRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from streamsink.core.coalescer import Coalescer
+    from streamsink.core.cursor import Cursor
     from streamsink.core.sink import StreamSink
 
 __all__ = ["Pump"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from streamsink.core.conversation import Conversation
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import InvalidRequestError
-from streamsink.core.events import Event
 from streamsink.core.timeline import Page, Snapshot, Timeline
+
+if TYPE_CHECKING:
+    from streamsink.core.events import Event
 
 __all__ = ["Replay", "read_replay", "write_snapshot"]
 

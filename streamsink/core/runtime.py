@@ -6,9 +6,11 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["Runtime", "TaskOwner", "run_unless"]
 

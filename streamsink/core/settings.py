@@ -25,7 +25,7 @@ from streamsink.core.variables import (
     whole,
 )
 
-__all__ = ["Limits", "MemoryHistory", "Settings", "Times"]
+__all__ = ["Limits", "Settings", "Times"]
 
 KIB: Final = 1_024
 MIB: Final = 1_024 * KIB
@@ -43,9 +43,6 @@ UP_TO_A_DAY_S: Final = Range(1, 86_400)
 UP_TO_AN_HOUR_S: Final = Range(1, 3_600)
 GRACE_S: Final = Range(0, 3_600)
 TOKEN_LIFETIME_S: Final = Range(60, 86_400)
-KEPT_EVENTS: Final = Range(100, 10_000_000)
-KEPT_S: Final = Range(60, 31_536_000)
-KEPT_BYTES: Final = Range(1 * MIB, 1_024 * GIB)
 
 _PLUGIN_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _PLUGIN_EXPECTED: Final = "the name of an installed backend, such as `memory`"
@@ -103,15 +100,6 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryHistory:
-    """How much the memory timeline remembers."""
-
-    events: Annotated[int, whole("STREAM_HISTORY_EVENTS", KEPT_EVENTS)] = 10_000
-    ttl_s: Annotated[int, whole("STREAM_HISTORY_TTL_S", KEPT_S)] = 86_400
-    max_bytes: Annotated[int, whole("STREAM_HISTORY_MAX_BYTES", KEPT_BYTES)] = 256 * MIB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The package's own settings. Values given in code are trusted; those of the environment are checked.
 
@@ -123,7 +111,7 @@ class Settings:
             the end; None: where each request says it came to.
         allowed_origins: pages elsewhere that may call.
         window_ms: how long text is collected before it is sent; None: as the backend says.
-        budget_per_s: messages per second of one run; None: no bound.
+        budget_per_s: messages per second that this process may send; None: no bound.
     """
 
     backend: Annotated[str, Variable("STREAM_BACKEND", _PLUGIN_EXPECTED, _plugin_name)] = "memory"
@@ -148,7 +136,6 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     times: Times = field(default_factory=Times)
     auth: Auth = field(default_factory=Auth)
-    memory: MemoryHistory = field(default_factory=MemoryHistory)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, also_known: Collection[str] = ()) -> Self:

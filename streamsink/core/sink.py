@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Iterable
-from typing import Any, Self, TypeVar
-
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from streamsink.core.delivery import Delivery
-from streamsink.core.events import Terminal
 from streamsink.core.publishing import PublishOptions, RunPublisher, publish
 from streamsink.core.runtime import Runtime, TaskOwner
 from streamsink.core.timeline import Appended, Batch, RunRequest, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+    from streamsink.core.events import Terminal
 
 __all__ = ["StreamSink"]
 
@@ -47,7 +49,12 @@ class StreamSink(Timeline, Delivery):
         """The part of this sink that can do what ``kind`` describes, or None. Hosts ask at start-up."""
 
     def run(
-        self, thread: str, *, agent: str = "agent", message: str | None = None, request: RunRequest | None = None
+        self,
+        thread: str,
+        *,
+        agent: str = "agent",
+        message: str | None = None,
+        request: RunRequest | None = None,
     ) -> RunPublisher:
         """A run to publish to: ``async with sink.run(thread) as run: run.text("…")``.
 

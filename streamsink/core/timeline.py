@@ -9,12 +9,15 @@ Times are the store's own; callers pass durations.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from streamsink.core.cursor import Cursor
-from streamsink.core.events import Event, Record, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsink.core.events import Event, Record, Terminal
 
 __all__ = [
     "Accepted",

@@ -60,7 +60,20 @@ class UpdateReader:
             self._add_usage(content.usage_details or {})
             return
         self._texts.break_automatic()
-        yield from _READERS.get(kind, UpdateReader._other)(self, content, at_ms)
+        yield from self._reader(kind)(content, at_ms)
+
+    def _reader(self, kind: str) -> Callable[[Any, int], Iterator[Draft]]:
+        match kind:
+            case "function_call":
+                return self._tool_call
+            case "function_result":
+                return self._tool_result
+            case "function_approval_request":
+                return self._approval
+            case "error":
+                return self._error
+            case _:
+                return self._other
 
     def _streamed(self, target: str, key: str | None, text: str, mode: Mode, at_ms: int) -> Iterator[Draft]:
         if not text and mode == "append":
@@ -113,14 +126,6 @@ class UpdateReader:
         for name, count in details.items():
             if isinstance(count, int):
                 self.usage[name] = self.usage.get(name, 0) + count
-
-
-_READERS: Final[dict[str, Callable[[UpdateReader, Any, int], Iterator[Draft]]]] = {
-    "function_call": UpdateReader._tool_call,
-    "function_result": UpdateReader._tool_result,
-    "function_approval_request": UpdateReader._approval,
-    "error": UpdateReader._error,
-}
 
 
 def as_json_text(arguments: Any) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from streamsink.core.events import Terminal
-from streamsink.core.timeline import RunRequest
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsink.core.events import Terminal
+    from streamsink.core.timeline import RunRequest
 
 __all__ = ["AgentHost", "Answer", "Job"]
 

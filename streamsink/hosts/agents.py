@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_framework import AgentResponse, AgentResponseUpdate, AgentSession, ResponseStream, SupportsAgentRun
 
 from streamsink.core.errors import AttemptFailedError, StreamSinkError
-from streamsink.core.events import Terminal
-from streamsink.core.publishing import RunPublisher
 from streamsink.core.runtime import run_unless
-from streamsink.core.sink import StreamSink
 from streamsink.core.timeline import RunRequest
 from streamsink.hosts.history import settle_session, settled
 from streamsink.hosts.responses import encode_response, stored_response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+
+    from streamsink.core.events import Terminal
+    from streamsink.core.publishing import RunPublisher
+    from streamsink.core.sink import StreamSink
 
 __all__ = ["StreamingAgent", "run_scope"]
 
@@ -83,7 +86,12 @@ class StreamingAgent:
         return self.inner.get_session(service_session_id, session_id=session_id)
 
     def run(
-        self, messages: Any = None, *, stream: bool = False, session: AgentSession | None = None, **kwargs: Any
+        self,
+        messages: Any = None,
+        *,
+        stream: bool = False,
+        session: AgentSession | None = None,
+        **kwargs: Any,
     ) -> Any:
         """As ``SupportsAgentRun.run``."""
         scope = _scope.get() or self._scope_of(session)
@@ -98,9 +106,7 @@ class StreamingAgent:
         if session is None:
             return None
         name = self.name or self.id
-        return _Scope(
-            session.session_id, RunRequest(correlation_id=self._sink.runtime.new_id(), agent_name=name)
-        )
+        return _Scope(session.session_id, RunRequest(correlation_id=self._sink.runtime.new_id(), agent_name=name))
 
 
 async def _ignore(update: AgentResponseUpdate) -> None:
@@ -161,9 +167,7 @@ class _Attempt:
         await run.finish("cancelled", response=_encoded(response))
         return response
 
-    async def _follow(
-        self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]
-    ) -> None:
+    async def _follow(self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]) -> None:
         try:
             stream = await self._open_stream()
             async for update in stream:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from streamsink.core.errors import ForbiddenError, StreamSinkError, UnauthenticatedError
 from streamsink.core.identity import Action, Authorize, Identify, Request, User, resolve
-from streamsink.core.limits import RateLimiter
 from streamsink.core.names import THREAD_ID
-from streamsink.core.origins import Origins
-from streamsink.core.sink import StreamSink
-from streamsink.core.thread_ids import ThreadIds
-from streamsink.hosts.agent_host import AgentHost
 from streamsink.hosts.http import Call, Reply, error_reply
+
+if TYPE_CHECKING:
+    from streamsink.core.limits import RateLimiter
+    from streamsink.core.origins import Origins
+    from streamsink.core.sink import StreamSink
+    from streamsink.core.thread_ids import ThreadIds
+    from streamsink.hosts.agent_host import AgentHost
 
 __all__ = ["Api", "Handler", "PublicHandler", "Route", "Services"]
 
@@ -90,9 +92,7 @@ class Api:
         limiter: bounds each caller's rate.
     """
 
-    def __init__(
-        self, routes: Sequence[Route], *, identify: Identify, origins: Origins, limiter: RateLimiter
-    ) -> None:
+    def __init__(self, routes: Sequence[Route], *, identify: Identify, origins: Origins, limiter: RateLimiter) -> None:
         self.routes = tuple(routes)
         self._identify = identify
         self._origins = origins

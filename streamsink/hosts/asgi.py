@@ -22,14 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 
 from streamsink.core.delivery import ServesClients
 from streamsink.core.errors import NotFoundError, StreamSinkError, TooLargeError, UnavailableError
-from streamsink.core.identity import Authorize, Identify
-from streamsink.hosts.api import Api, Route
 from streamsink.hosts.assembly import Assembly, assemble
 from streamsink.hosts.background import BackgroundHost
 from streamsink.hosts.errors import MethodNotAllowedError
@@ -39,10 +36,13 @@ from streamsink.plugins import create_plugin_manager, load_settings
 
 if TYPE_CHECKING:
     from agent_framework import SupportsAgentRun
+    from starlette.requests import Request as StarletteRequest
     from starlette.types import Receive, Scope, Send
 
+    from streamsink.core.identity import Authorize, Identify
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
+    from streamsink.hosts.api import Api, Route
     from streamsink.hosts.sessions import Sessions
 
 __all__ = ["StreamApp"]

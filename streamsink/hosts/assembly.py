@@ -7,30 +7,33 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.access import OwnerOnly
 from streamsink.core.delivery import ServesClients
 from streamsink.core.errors import SettingsError, StreamSinkError
-from streamsink.core.identity import Authorize, Identify
 from streamsink.core.limits import RateLimiter
 from streamsink.core.origins import Origins
 from streamsink.core.runtime import TaskOwner
-from streamsink.core.secrets import RING_EXPECTED, SecretRing
-from streamsink.core.settings import Settings
-from streamsink.core.sink import StreamSink
+from streamsink.core.secrets import RING_EXPECTED
 from streamsink.core.thread_ids import ThreadIds
 from streamsink.hosts.api import Api, Services
-from streamsink.hosts.background import BackgroundHost
 from streamsink.hosts.identity import from_settings
 from streamsink.hosts.page import Page
 from streamsink.hosts.run_calls import RunCalls
 from streamsink.hosts.status_calls import StatusCalls
 from streamsink.hosts.thread_calls import ThreadCalls
-from streamsink.plugins import BackendContext, create_plugin_manager, find_backend
+from streamsink.opening import open_sink, with_secret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from streamsink.core.identity import Authorize, Identify
+    from streamsink.core.settings import Settings
+    from streamsink.core.sink import StreamSink
+    from streamsink.hosts.background import BackgroundHost
 
 __all__ = ["Assembly", "assemble"]
 
@@ -71,7 +74,7 @@ async def assemble(
     """
     settings = with_secret(settings)
     owned = sink is None
-    sink = sink or make_sink(settings)
+    sink = sink or open_sink(settings)
     sweeper = TaskOwner()
     try:
         host = make_host(sink)
@@ -81,26 +84,6 @@ async def assemble(
         await sweeper.aclose()
         if owned:
             await sink.aclose()
-
-
-def make_sink(settings: Settings) -> StreamSink:
-    """The sink that the settings ask for, for the running event loop."""
-    spec = find_backend(create_plugin_manager(), settings.backend)
-    return spec.make(BackendContext(settings=settings, environ=os.environ))
-
-
-def with_secret(settings: Settings) -> Settings:
-    """The settings with a secret: one process that shares with nobody may invent its own.
-
-    Raises:
-        SettingsError: there is none, and others must know it too.
-    """
-    if settings.secret is not None:
-        return settings
-    spec = find_backend(create_plugin_manager(), settings.backend)
-    if not spec.one_process:
-        raise SettingsError("STREAM_SECRET", RING_EXPECTED)
-    return replace(settings, secret=SecretRing.generate(secrets.token_bytes))
 
 
 def _api(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from agent_framework import AgentSession, SupportsAgentRun
+from typing import TYPE_CHECKING, Any
 
 from streamsink.core.errors import (
     AttemptFailedError,
@@ -17,12 +14,18 @@ from streamsink.core.errors import (
     StreamSinkError,
     UnavailableError,
 )
-from streamsink.core.events import Terminal
-from streamsink.core.sink import StreamSink
 from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.agents import StreamingAgent, run_scope
 from streamsink.hosts.approvals import answer_message, pending_requests
 from streamsink.hosts.sessions import MemorySessions, Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agent_framework import AgentSession, SupportsAgentRun
+
+    from streamsink.core.events import Terminal
+    from streamsink.core.sink import StreamSink
 
 __all__ = ["BackgroundHost"]
 
@@ -53,9 +56,7 @@ class BackgroundHost(AgentHost):
         max_runs_per_user: int = 8,
     ) -> None:
         self._sink = sink
-        self._agents = {
-            name: StreamingAgent(agent, sink, time_limit_s=time_limit_s) for name, agent in agents.items()
-        }
+        self._agents = {name: StreamingAgent(agent, sink, time_limit_s=time_limit_s) for name, agent in agents.items()}
         self._sessions = sessions or MemorySessions()
         self._queue_timeout_s = queue_timeout_s
         self._max_runs_per_user = max_runs_per_user

@@ -5,10 +5,12 @@ Model APIs refuse a conversation in which a call has no result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_framework import AgentResponse, AgentSession, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["settle_session", "settled"]
 
@@ -37,9 +39,7 @@ def _settled(messages: Iterable[Message]) -> list[Message]:
     kept = []
     for message in messages:
         message.contents = [
-            content
-            for content in message.contents
-            if content.type != "function_call" or content.call_id in answered
+            content for content in message.contents if content.type != "function_call" or content.call_id in answered
         ]
         if message.contents:
             kept.append(message)

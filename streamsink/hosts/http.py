@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from streamsink.core.errors import BusyError, InvalidRequestError, StreamSinkError, UnauthenticatedError
-from streamsink.core.identity import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from streamsink.core.identity import Request
 
 __all__ = ["Call", "Reply", "error_reply", "json_reply", "read_json", "wants"]
 
@@ -48,15 +51,15 @@ class Reply:
 
     def with_headers(self, *headers: tuple[str, str]) -> Reply:
         """The same answer with further headers."""
-        return Reply(
-            status=self.status, body=self.body, headers=(*self.headers, *headers), stream=self.stream
-        )
+        return Reply(status=self.status, body=self.body, headers=(*self.headers, *headers), stream=self.stream)
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:
     """``value`` as JSON, not to be stored by anybody."""
     return Reply(
-        status=status, body=msgspec.json.encode(value), headers=(("content-type", "application/json"), _NO_STORE)
+        status=status,
+        body=msgspec.json.encode(value),
+        headers=(("content-type", "application/json"), _NO_STORE),
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.cursor import Cursor
-from streamsink.core.delivery import Subscribes
 from streamsink.core.errors import StreamOverflowError, StreamSinkError
-from streamsink.core.events import Event
 from streamsink.core.replay import Replay, read_replay
-from streamsink.core.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from streamsink.core.delivery import Subscribes
+    from streamsink.core.events import Event
+    from streamsink.core.timeline import Timeline
 
 __all__ = ["follow"]
 
@@ -19,28 +23,26 @@ __all__ = ["follow"]
 _SILENCE_S: Final = 15.0
 
 
-async def follow(
-    timeline: Timeline, source: Subscribes, thread: str, after: str
-) -> AsyncGenerator[bytes, None]:
+async def follow(timeline: Timeline, source: Subscribes, thread: str, after: str) -> AsyncGenerator[bytes, None]:
     """Everything after ``after``, then everything as it happens, each event once and in order.
 
     The subscription says that something has happened; the timeline says what. The stream ends when its reader
     cannot keep up, or the thread is deleted: the reader comes back with the last id.
     """
     async with source.subscribe(thread) as events:
-        cursor = after
+        place = _Place(after)
         try:
-            async for part, cursor in _missed(timeline, thread, cursor):
+            async for part in _missed(timeline, thread, place):
                 yield part
             while True:
                 event = await _next(events)
-                if event is not None and _follows(event, cursor):
-                    cursor = event.cursor
+                if event is not None and place.precedes(event):
+                    place.cursor = event.cursor
                     yield _frame(event)
                     continue
                 if event is None:
                     yield b": \n\n"
-                async for part, cursor in _missed(timeline, thread, cursor):
+                async for part in _missed(timeline, thread, place):
                     yield part
         except StreamOverflowError:
             return
@@ -58,21 +60,27 @@ async def _next(events: AsyncIterator[Event]) -> Event | None:
         return None
 
 
-def _follows(event: Event, cursor: str) -> bool:
-    place = Cursor.parse(cursor) if "~" not in cursor else None
-    return place is not None and event.epoch == str(place.epoch) and event.seq == place.seq + 1
+@dataclass(slots=True)
+class _Place:
+    """Up to where the reader has been told."""
+
+    cursor: str
+
+    def precedes(self, event: Event) -> bool:
+        """Whether ``event`` is the next one."""
+        place = Cursor.parse(self.cursor) if "~" not in self.cursor else None
+        return place is not None and event.epoch == str(place.epoch) and event.seq == place.seq + 1
 
 
-async def _missed(timeline: Timeline, thread: str, cursor: str) -> AsyncGenerator[tuple[bytes, str], None]:
+async def _missed(timeline: Timeline, thread: str, place: _Place) -> AsyncGenerator[bytes, None]:
     more = True
     while more:
-        replay = await read_replay(timeline, thread, cursor)
-        more, first = replay.more, cursor == ""
-        cursor = replay.cursor
-        if replay.snapshot is not None or (replay.reset and not first):
-            yield _reset(replay), cursor
+        replay = await read_replay(timeline, thread, place.cursor)
+        is_first, place.cursor, more = place.cursor == "", replay.cursor, replay.more
+        if replay.snapshot is not None or (replay.reset and not is_first):
+            yield _reset(replay)
         for event in replay.events:
-            yield _frame(event), cursor
+            yield _frame(event)
 
 
 def _reset(replay: Replay) -> bytes:

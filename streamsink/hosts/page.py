@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import html
 import mimetypes
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import NotFoundError
-from streamsink.core.identity import Request
 from streamsink.hosts.http import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.resources.abc import Traversable
+
+    from streamsink.core.identity import Request
 
 __all__ = ["Page"]
 
@@ -36,7 +39,12 @@ _HEADERS: Final = (
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
 )
-_TYPES: Final = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 _MISSING: Final = (
     "the browser libraries are not in place; in a checkout, run: npm ci && npm run vendor; the wheel contains them"
 )

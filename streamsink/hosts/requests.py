@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
-
-from starlette.requests import Request as StarletteRequest
+from typing import TYPE_CHECKING, Any, Final
 
 from streamsink.core.errors import InvalidRequestError
 from streamsink.core.identity import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request as StarletteRequest
 
 __all__ = ["base_url", "neutral_request", "route_path"]
 

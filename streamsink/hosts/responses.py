@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from streamsink.core.events import Terminal
+if TYPE_CHECKING:
+    from streamsink.core.events import Terminal
 
 __all__ = ["encode_response", "response_text", "stored_response"]
 

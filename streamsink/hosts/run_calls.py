@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streamsink.core.errors import ConflictError, InvalidRequestError, KeyReusedError, NotFoundError, TooLargeError
+from streamsink.core.errors import (
+    ConflictError,
+    InvalidRequestError,
+    KeyReusedError,
+    NotFoundError,
+    TooLargeError,
+)
 from streamsink.core.events import USER_MESSAGE, Envelope, Terminal
-from streamsink.core.identity import User
 from streamsink.core.names import AGENT_NAME, CORRELATION_ID, IDEMPOTENCY_KEY
 from streamsink.core.timeline import Accepted, RunRequest
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.http import Call, Reply, json_reply, read_json
 from streamsink.hosts.responses import response_text
+
+if TYPE_CHECKING:
+    from streamsink.core.identity import User
 
 __all__ = ["RunCalls"]
 
@@ -97,7 +105,12 @@ class RunCalls:
         query = call.request.query
         named = [
             value
-            for value in (query.get("thread_id"), query.get("session_id"), body.get("thread_id"), body.get("session_id"))
+            for value in (
+                query.get("thread_id"),
+                query.get("session_id"),
+                body.get("thread_id"),
+                body.get("session_id"),
+            )
             if value is not None
         ]
         if not named and action == "run":
@@ -148,10 +161,13 @@ class RunCalls:
         if asked.answer is not None:
             fields["approval"] = {"approvalId": asked.answer.approval_id, "approved": asked.answer.approved}
         envelope = Envelope(asked.thread, correlation_id, asked.agent)
+        message = envelope.record(USER_MESSAGE, attempt=0, at_ms=runtime.now_ms(), fields=fields)
+        if len(message.body) > self._sink.options.max_event_bytes:
+            raise TooLargeError(f"message should fit into {self._sink.options.max_event_bytes} bytes, written as JSON")
         return RunRequest(
             correlation_id=correlation_id,
             agent_name=asked.agent,
-            message=envelope.record(USER_MESSAGE, attempt=0, at_ms=runtime.now_ms(), fields=fields),
+            message=message,
             idempotency_key=asked.key,
             fingerprint=asked.fingerprint,
             queue_limit=self._services.queue_limit,
@@ -204,6 +220,9 @@ def _waits(call: Call) -> bool:
 
 def _finished(terminal: Terminal, ids: dict[str, str]) -> Reply:
     if terminal.status == "failed":
-        error = {"code": terminal.code or "agent_error", "message": "The agent could not complete its answer."}
+        error = {
+            "code": terminal.code or "agent_error",
+            "message": "The agent could not complete its answer.",
+        }
         return json_reply({"error": error, **ids, "status": "failed"}, 500)
     return json_reply({"response": response_text(terminal), **ids, "status": terminal.status})

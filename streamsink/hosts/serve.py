@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -11,6 +10,8 @@ import uvicorn
 from streamsink.hosts.asgi import StreamApp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from agent_framework import SupportsAgentRun
 
 __all__ = ["serve"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-from agent_framework import AgentSession
+if TYPE_CHECKING:
+    from agent_framework import AgentSession
 
 __all__ = ["MemorySessions", "Sessions"]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import UnauthenticatedError, UnavailableError
 from streamsink.core.identity import Identify, resolve
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.http import Call, Reply, json_reply
-from streamsink.hosts.page import Page
+
+if TYPE_CHECKING:
+    from streamsink.hosts.page import Page
 
 __all__ = ["StatusCalls"]
 

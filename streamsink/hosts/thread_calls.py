@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from streamsink.core.errors import StreamSinkError
+from typing import TYPE_CHECKING
+
 from streamsink.core.delivery import Subscribes
-from streamsink.core.identity import User
+from streamsink.core.errors import StreamSinkError
 from streamsink.core.names import CONNECTION_ID
 from streamsink.core.replay import read_replay
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.errors import NotAcceptableError
 from streamsink.hosts.http import Call, Reply, json_reply, read_json, wants
 from streamsink.hosts.live import follow
+
+if TYPE_CHECKING:
+    from streamsink.core.identity import User
 
 __all__ = ["ThreadCalls"]
 
@@ -79,7 +83,11 @@ class ThreadCalls:
             raise NotAcceptableError("this backend cannot be followed over HTTP; poll without Accept, or join a group")
         after = call.request.headers.get("last-event-id", after)
         await read_replay(self._sink, thread, after)  # a wrong cursor is a 400, not a stream that breaks
-        headers = (("content-type", _EVENT_STREAM), ("cache-control", "no-store"), ("x-accel-buffering", "no"))
+        headers = (
+            ("content-type", _EVENT_STREAM),
+            ("cache-control", "no-store"),
+            ("x-accel-buffering", "no"),
+        )
         return Reply(headers=headers, stream=follow(self._sink, source, thread, after))
 
     async def delete(self, call: Call, user: User) -> Reply:

@@ -4,11 +4,7 @@ import { createItemView } from "./item-views.js";
 import { MarkdownBody } from "./markdown.js";
 
 const OPEN = new Set(["queued", "running", "interrupted"]);
-const WAITING = {
-  queued: "Waiting for its turn",
-  running: "Writing",
-  interrupted: "The connection to the agent was lost; it is being started again",
-};
+const ACTIVITY = { text: "Writing", reasoning: "Thinking", tool: "Working" };
 
 /** One run on the page: what the person said, and what the agent answered so far. */
 export class RunView {
@@ -54,7 +50,7 @@ export class RunView {
     this.#answer.setAttribute("aria-busy", String(isOpen));
     this.#answer.setAttribute("aria-live", "off");
     this.#waiting.hidden = !isOpen;
-    setText(this.#waitingText, WAITING[run.status] ?? "");
+    setText(this.#waitingText, activity(run));
     this.#updateEnd(run);
   }
 
@@ -125,6 +121,12 @@ function visibleItems(items) {
   return items.filter((item, index) => {
     return !isSameSeries(item, items[index + 1]) && !(item.kind === "text" && item.text === "");
   });
+}
+
+function activity({ status, items }) {
+  if (status === "queued") return "Waiting for its turn";
+  if (status === "interrupted") return "The answer was interrupted and is being started again";
+  return ACTIVITY[items.at(-1)?.kind] ?? "Working";
 }
 
 function ending(run) {

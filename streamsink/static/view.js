@@ -16,6 +16,7 @@ export class ConversationView {
   #pending = [];
   #frame = 0;
   #isAtEnd = true;
+  #top = 0;
 
   /**
    * @param {{log: Element, scroller: Element, latest: HTMLButtonElement}} elements
@@ -101,12 +102,16 @@ export class ConversationView {
 
   #jump() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#top = this.#scroller.scrollTop;
     this.#latest.hidden = true;
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.#isAtEnd = true;
+    // Only a person scrolls up; when an image makes the page longer, the distance grows without it.
+    else if (scrollTop < this.#top - 1) this.#isAtEnd = false;
+    this.#top = scrollTop;
     this.#latest.hidden = this.#isAtEnd;
   }
 }

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from streamsink.core import utf16
 from streamsink.core.conversation import Conversation, SnapshotError
-from tests.core.thread_model import fold, make_log, place
-from tests.core.vectors import cases, expected_state, fold_events
+
+from .thread_model import fold, make_log, place
+from .vectors import cases, expected_state, fold_events
 
 if TYPE_CHECKING:
     from streamsink.core.sequencer import Invocation
 
-randoms = st.randoms(use_true_random=False)
+randoms = st.randoms(use_true_random=True)
 _AGREE = Path(__file__).parents[1] / "js" / "agree.mjs"
 
 
@@ -75,9 +76,7 @@ def test_parts_are_divided_between_runs_and_within_their_bound(random: Random, m
     states = [json.loads(part) for part in parts]
     assert [run for state in states for run in state["runs"]] == conversation.state["runs"]
     assert all((state["version"], state["cursor"]) == (1, conversation.cursor) for state in states)
-    assert all(
-        len(part) <= max_bytes or len(state["runs"]) == 1 for part, state in zip(parts, states, strict=True)
-    )
+    assert all(len(part) <= max_bytes or len(state["runs"]) == 1 for part, state in zip(parts, states, strict=True))
     for (part, state), (_, following) in pairwise(zip(parts, states, strict=True)):
         moved = json.dumps(following["runs"][0], ensure_ascii=False, separators=(",", ":")).encode()
         assert state["runs"], "no part is empty"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from streamsink.core import utf16
 from streamsink.core.conversation import Conversation
 from streamsink.core.items import GrowingText, Items
-from tests.core.vectors import cases, expected_state, fold_events
+
+from .vectors import cases, expected_state, fold_events
 
 pieces = st.lists(st.tuples(st.text("ab😀é", max_size=4), st.none() | st.integers(-1, 12)))
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsink.core.sequencer import Invocation, Sequencer
-from tests.core.thread_model import Client, Server, fold, make_log, place
-from tests.core.vectors import cases, event, run_steps
+
+from .thread_model import Client, Server, fold, make_log, place
+from .vectors import cases, event, run_steps
 
 _AGREE = Path(__file__).parents[1] / "js" / "agree.mjs"
 
@@ -24,11 +25,13 @@ def test_sequencing_vectors(case: dict[str, Any]) -> None:
 
 
 def simulate(random: Random) -> tuple[Client, list[Invocation]]:
-    """Append, deliver, repeat, lose, reorder, join and fail at random; at the end the connection is made anew."""
+    """Append, deliver, repeat, lose, reorder, join and fail at random; in the end join anew."""
     log = make_log(random)
     breaks = random.choices(range(1, len(log) + 1), k=random.choice([0, 0, 1, 2]))
     events = place(log, breaks)
     server = Server(events, page=random.choice([1, 3, 100]))
+    # Who joined an empty thread takes the first epoch seen for the first there is: the docs' one exception.
+    server.head = 1 if breaks else 0
     client = Client(max_buffered=random.choice([2, 100]))
     wire: list[Invocation] = []
     while server.head < len(events):
@@ -70,7 +73,7 @@ def rejoin(client: Client, server: Server) -> None:
         pass
 
 
-@given(st.randoms(use_true_random=False))
+@given(st.randoms(use_true_random=True))
 def test_any_order_repetition_and_loss_gives_the_conversation_in_order(random: Random) -> None:
     client, events = simulate(random)
 
@@ -93,9 +96,7 @@ def test_without_loss_no_join_is_needed(order: list[int], repeats: list[int]) ->
 def test_without_history_each_epoch_keeps_its_order(one: list[int], other: list[int]) -> None:
     sequencer = Sequencer()
     sequencer.join_pending(0)
-    places = [
-        place for pair in zip(one, other, strict=True) for place in zip(("c1.1", "c2.1"), pair, strict=True)
-    ]
+    places = [place for pair in zip(one, other, strict=True) for place in zip(("c1.1", "c2.1"), pair, strict=True)]
     for epoch, seq in places:
         sequencer.receive(event(f"{epoch}:{seq}"), 1)
 

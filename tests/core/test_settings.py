@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamsink.core.errors import SettingsError
 from streamsink.core.secrets import SecretRing
-from streamsink.core.settings import Limits, MemoryHistory, Settings, Times
+from streamsink.core.settings import Limits, Settings, Times
 from streamsink.core.variables import variable_names, variables
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -37,7 +37,6 @@ def test_the_defaults_are_those_of_a_first_run() -> None:
     assert settings.times == Times(
         run_timeout_s=600, queue_timeout_s=300, lease_s=30, drain_s=10, wait_s=230, token_lifetime_s=3_600
     )
-    assert settings.memory == MemoryHistory(events=10_000, ttl_s=86_400, max_bytes=268_435_456)
 
 
 def test_values_of_every_kind_are_read() -> None:

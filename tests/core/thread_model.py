@@ -241,6 +241,9 @@ class Client:
 
     def _fold(self, events: list[Invocation]) -> None:
         for target, data in events:
+            epoch, _, seq = self.conversation.cursor.rpartition(":")
+            last = int(seq) if data["epoch"] == epoch else 0
+            assert data["seq"] == last + 1, "folded in order, each once"
             self.conversation.apply(target, data)
 
     def _note(self, step: JSON) -> None:

@@ -17,18 +17,14 @@ _VECTORS = Path(__file__).parents[1] / "vectors"
 def cases(name: str) -> list[JSON]:
     """The cases of one file, with its defaults merged in."""
     document = json.loads((_VECTORS / f"{name}.json").read_text(encoding="utf-8"))
-    return [
-        {"envelope": document.get("envelope"), "run": document.get("run"), **case}
-        for case in document["cases"]
-    ]
+    return [{"envelope": document.get("envelope"), "run": document.get("run"), **case} for case in document["cases"]]
 
 
 def fold_events(case: JSON) -> list[Invocation]:
     """The events of a folding case."""
     numbered = enumerate(case["events"], 1)
     return [
-        Invocation(given["target"], {**case["envelope"], "seq": i, "at": i, **given["data"]})
-        for i, given in numbered
+        Invocation(given["target"], {**case["envelope"], "seq": i, "at": i, **given["data"]}) for i, given in numbered
     ]
 
 

@@ -30,7 +30,8 @@ class Caller:
 
 def same_host(origin: str, headers: Mapping[str, str]) -> bool:
     """Whether a page of this very host asks: the default for who may."""
-    return origin.partition("://")[2].lower() == headers.get("host", "").lower()
+    host = headers.get("host", "").lower()
+    return bool(host) and origin.partition("://")[2].lower() == host
 
 
 class Admission:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
 from streamsink.core.errors import SettingsError
 from streamsink.core.origins import Origins
 from streamsink.core.secrets import RING_EXPECTED
-from streamsink.core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streamsink.core.settings import Settings
 
 __all__ = ["gateway_delivery"]
 

@@ -6,7 +6,7 @@ This is the reference of the timeline contract (``streamsink.core.timeline``); e
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from streamsink.backends.memory.runs import RunEntry, RunTable
 from streamsink.core.cursor import Cursor
@@ -23,6 +23,9 @@ from streamsink.core.timeline import (
     RunRequest,
     Snapshot,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["ThreadLog"]
 
@@ -131,9 +134,7 @@ class ThreadLog:
             return Interrupted()
         entry.interrupt(now_ms)
         envelope = entry.envelope(self._thread)
-        return Interrupted(
-            self._append([envelope.record(AGENT_INTERRUPTED, attempt=attempt, at_ms=now_ms)], now_ms)
-        )
+        return Interrupted(self._append([envelope.record(AGENT_INTERRUPTED, attempt=attempt, at_ms=now_ms)], now_ms))
 
     def sweep(self, now_ms: int) -> tuple[Event, ...]:
         """``Timeline.sweep`` for this thread."""
@@ -149,9 +150,7 @@ class ThreadLog:
 
     def _end(self, entry: RunEntry, terminal: Terminal, now_ms: int) -> tuple[Event, ...]:
         message = _MESSAGES.get(terminal.code or "", "")
-        record = entry.envelope(self._thread).done(
-            terminal, attempt=entry.attempt, at_ms=now_ms, message=message
-        )
+        record = entry.envelope(self._thread).done(terminal, attempt=entry.attempt, at_ms=now_ms, message=message)
         self.runs.close(entry, terminal)
         return self._append([record], now_ms)
 

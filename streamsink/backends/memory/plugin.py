@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from streamsink.backends.memory.settings import MemorySettings
 from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
-from streamsink.core.errors import MissingExtraError
+from streamsink.core.errors import MissingExtraError, SettingsError
 from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _make_sink(context: BackendContext, own: MemorySettings) -> StreamSink:
     from streamsink.core.composed import ComposedSink
     from streamsink.core.publishing import PublishOptions
 
+    if context.settings.history not in (None, "memory"):
+        raise SettingsError("STREAM_HISTORY", "unset or `memory` while STREAM_BACKEND is `memory`")
     return ComposedSink(
         _make_timeline(context, own),
         gateway_delivery(context.settings),

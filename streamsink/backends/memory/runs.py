@@ -31,9 +31,7 @@ class LastBatch:
 
     def appended(self, cancel: bool, *, repeated: bool) -> Appended:
         """Where it stands."""
-        return Appended(
-            epoch=self.epoch, first_seq=self.first_seq, count=self.count, cancel=cancel, repeated=repeated
-        )
+        return Appended(epoch=self.epoch, first_seq=self.first_seq, count=self.count, cancel=cancel, repeated=repeated)
 
 
 @dataclass(slots=True)

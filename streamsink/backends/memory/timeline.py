@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.memory.log import ThreadLog
 from streamsink.backends.memory.settings import MemorySettings
-from streamsink.core.cursor import Cursor
 from streamsink.core.errors import ConflictError, ThreadDeletedError, UnavailableError
 from streamsink.core.runtime import Runtime
 from streamsink.core.timeline import (
@@ -25,6 +24,9 @@ from streamsink.core.timeline import (
     Swept,
     Timeline,
 )
+
+if TYPE_CHECKING:
+    from streamsink.core.cursor import Cursor
 
 __all__ = ["MemoryTimeline"]
 
@@ -160,9 +162,7 @@ class MemoryTimeline(Timeline):
         now_ms = self._runtime.now_ms()
         threads = [thread] if thread is not None else list(self._logs)
         swept = [
-            Swept(name, events)
-            for name in threads
-            if name in self._logs and (events := self._logs[name].sweep(now_ms))
+            Swept(name, events) for name in threads if name in self._logs and (events := self._logs[name].sweep(now_ms))
         ]
         for each in swept:
             self._wake(each.thread)

@@ -45,9 +45,7 @@ class BearerIdentity:
 
     __slots__ = ("_clock", "_keys", "_settings")
 
-    def __init__(
-        self, settings: Jwt, clock: Callable[[], float], *, keys: PublishedKeys | None = None
-    ) -> None:
+    def __init__(self, settings: Jwt, clock: Callable[[], float], *, keys: PublishedKeys | None = None) -> None:
         if settings.audience is None:
             raise SettingsError("STREAM_JWT_AUDIENCE", "set: tokens made for others must not be good here")
         if settings.secret is not None:
@@ -117,9 +115,7 @@ def _check_secret(secret: str) -> None:
     try:
         jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError:
-        raise SettingsError(
-            "STREAM_JWT_SECRET", "a secret, not a public key: use STREAM_JWT_JWKS_URL"
-        ) from None
+        raise SettingsError("STREAM_JWT_SECRET", "a secret, not a public key: use STREAM_JWT_JWKS_URL") from None
 
 
 def _published(settings: Jwt, clock: Callable[[], float]) -> PublishedKeys:

@@ -83,9 +83,7 @@ class PublishedKeys:
             async with asyncio.timeout(self._timeout_s):
                 await done
         except TimeoutError:
-            raise UnavailableError(
-                "the keys that bearer tokens are signed with are slow; try again"
-            ) from None
+            raise UnavailableError("the keys that bearer tokens are signed with are slow; try again") from None
 
     def _fetch_if_due(self, kid: str) -> None:
         # In the thread, so one at a time: whoever waited for it finds what the one before has fetched.

@@ -1,0 +1,92 @@
+"""Agent Framework's response callback, for hosts whose agents cannot be wrapped.
+
+The framework awaits the callback for each update, says nothing when an agent fails, and may run an agent twice
+(agent-framework-azurefunctions 1.0.0b260922). The wrapper (``streamsink.hosts.agents``) knows more; prefer it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from streamsink.core.timeline import RunRequest
+from streamsink.hosts.responses import encode_response
+
+if TYPE_CHECKING:
+    from streamsink.core.publishing import RunPublisher
+    from streamsink.core.sink import StreamSink
+
+__all__ = ["CallbackContext", "StreamCallback"]
+
+
+class CallbackContext(Protocol):
+    """What the framework says about a run (``AgentCallbackContext``)."""
+
+    agent_name: str
+    correlation_id: str
+    session_id: str | None
+
+
+@dataclass(slots=True)
+class _Open:
+    run: RunPublisher
+    silence: asyncio.Timeout
+    watch: asyncio.Task[None] | None = None
+
+
+class StreamCallback:
+    """Publishes what the framework reports (``AgentResponseCallbackProtocol``).
+
+    A run that is silent for ``silence_s`` is taken for failed, since nobody says that it is: it ends ``failed``
+    with ``producer_lost``.
+
+    Args:
+        sink: where to publish; of the loop that the framework calls on.
+        silence_s: longer than the agent's slowest tool, in seconds.
+    """
+
+    def __init__(self, sink: StreamSink, *, silence_s: float = 300.0) -> None:
+        self._sink = sink
+        self._silence_s = silence_s
+        self._open: dict[str, _Open] = {}
+
+    async def on_streaming_response_update(self, update: Any, context: CallbackContext) -> None:
+        """One update of a streamed run."""
+        entry = await self._entry(context)
+        if entry.run.open:
+            entry.run.update(update)
+
+    async def on_agent_response(self, response: Any, context: CallbackContext) -> None:
+        """The final response, of a streamed run or of one that was run again without streaming."""
+        entry = await self._entry(context)
+        self._open.pop(context.correlation_id, None)
+        if entry.watch is not None:
+            entry.watch.cancel()
+        stored = encode_response(response.text, response.to_dict())
+        await entry.run.finish("completed", text=response.text, response=stored)
+
+    async def _entry(self, context: CallbackContext) -> _Open:
+        entry = self._open.get(context.correlation_id)
+        if entry is None:
+            entry = _Open(self._publisher(context), asyncio.timeout(self._silence_s))
+            self._open[context.correlation_id] = entry
+            await entry.run.begin()
+            entry.watch = self._sink.tasks.start(self._watch(context.correlation_id, entry), name="streamsink watch")
+            await asyncio.sleep(0)  # a timeout can be moved only once it has been entered
+        elif entry.watch is not None:
+            entry.silence.reschedule(asyncio.get_running_loop().time() + self._silence_s)
+        return entry
+
+    def _publisher(self, context: CallbackContext) -> RunPublisher:
+        request = RunRequest(correlation_id=context.correlation_id, agent_name=context.agent_name)
+        return self._sink.run(context.session_id or context.correlation_id, request=request)
+
+    async def _watch(self, correlation_id: str, entry: _Open) -> None:
+        try:
+            async with entry.silence:
+                await asyncio.Event().wait()
+        except TimeoutError:
+            self._open.pop(correlation_id, None)
+            message = "The answer was interrupted and could not be completed."
+            await entry.run.finish("failed", code="producer_lost", message=message)

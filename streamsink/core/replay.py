@@ -66,7 +66,7 @@ async def read_replay(timeline: Timeline, thread: str, after: str) -> Replay:
     if cursor is None:
         return await _from_start(timeline, thread)
     page = await _read(timeline, thread, cursor)
-    if page.gone or page.head is None or page.head.epoch != cursor.epoch:
+    if page.gone:
         return await _from_start(timeline, thread)
     return _following(page, after)
 

@@ -52,9 +52,7 @@ class Sequencer:
         silence_ms: how long an open run may be silent; also the longest delay between two tries.
     """
 
-    def __init__(
-        self, *, max_buffered: int = 10_000, hole_ms: float = 250, silence_ms: float = 20_000
-    ) -> None:
+    def __init__(self, *, max_buffered: int = 10_000, hole_ms: float = 250, silence_ms: float = 20_000) -> None:
         self._max_buffered = max_buffered
         self._hole_ms = hole_ms
         self._silence_ms = silence_ms

@@ -27,7 +27,7 @@ export class ApprovalView {
   }
 
   update(item, run) {
-    if (item.arguments !== this.#item?.arguments) this.#facts.replaceChildren(...facts(item.arguments));
+    if (!this.#item) this.#facts.append(...facts(item.arguments));
     [this.#item, this.#run] = [item, run];
     setText(this.#title, `${run.agentName} asks for permission: ${item.name}`);
     this.element.setAttribute("aria-label", `Permission for ${item.name}`);

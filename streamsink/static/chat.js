@@ -52,7 +52,7 @@ export class Chat {
       this.#notices.show("agents", { text: "The host of this page serves no agents.", isLasting: true });
     }
     // On a phone the keyboard would cover the page before anybody has asked for it.
-    if (matchMedia("(pointer: fine)").matches) this.#composer.focus();
+    if (hasKeyboard()) this.#composer.focus();
   }
 
   #listen() {
@@ -157,7 +157,7 @@ export class Chat {
       const thread = await opening;
       return generation === this.#generation ? thread.run(agent, text, { key }) : { correlationId: null };
     });
-    this.#composer.focus();
+    if (hasKeyboard()) this.#composer.focus();
   }
 
   async #stop() {
@@ -208,6 +208,10 @@ export class Chat {
 
 function isOpen({ status }) {
   return OPEN.has(status);
+}
+
+function hasKeyboard() {
+  return matchMedia("(pointer: fine)").matches;
 }
 
 /** Some phones lay the keyboard over the page instead of making it smaller; a zoomed page is left alone. */

@@ -56,12 +56,12 @@ class ToolView {
   #state = el("span", { class: "fold-state" });
   #arguments = el("pre", { tabindex: "0" });
   #result = el("pre", { tabindex: "0" });
-  #resultLabel = el("h3", { text: "Result" });
+  #resultLabel = el("p", { class: "fold-label", text: "Result" });
   element = fold(
     "tool",
     icon("tool"),
     [this.#name, this.#brief, this.#state],
-    [el("h3", { text: "Arguments" }), this.#arguments, this.#resultLabel, this.#result],
+    [el("p", { class: "fold-label", text: "Arguments" }), this.#arguments, this.#resultLabel, this.#result],
   );
 
   update({ name, arguments: given, status, result }) {

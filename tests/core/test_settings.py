@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsink.backends.memory.settings import MemorySettings
 from streamsink.core.errors import SettingsError
 from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Limits, Settings, Times
@@ -152,7 +153,8 @@ def test_the_table_in_the_docs_is_the_code() -> None:
 
     assert written == {
         variable.name: (_shown(default), variable.expected.replace("'", "`"))
-        for variable, default in variables(Settings)
+        for settings in (Settings, MemorySettings)
+        for variable, default in variables(settings)
     }
 
 

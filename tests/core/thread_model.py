@@ -44,14 +44,10 @@ def make_log(random: Random, *, clean: bool = False) -> list[Event]:
     Args:
         clean: what a well-behaved producer of texts sends, and no final text.
     """
-    runs = [_run(random, f"c{i}", clean=clean) for i in range(random.randint(1, 4))]
+    runs = [list(_run(random, f"c{i}", clean=clean)) for i in range(random.randint(1, 4))]
     log = []
-    while runs:
-        run = random.choice(runs)
-        try:
-            log.append(next(run))
-        except StopIteration:
-            runs.remove(run)
+    while runs := [run for run in runs if run]:
+        log.append(random.choice(runs).pop(0))
     return log
 
 
@@ -90,10 +86,7 @@ def _ending(random: Random, *, clean: bool) -> JSON:
         "error": {"code": "agent_error", "message": "m"},
         "text": "all 😀",
     }
-    chosen = {name: value for name, value in ending.items() if random.random() < 0.3}
-    if clean:
-        chosen.pop("text", None)
-    return chosen
+    return {name: value for name, value in ending.items() if random.random() < 0.3 and not (clean and name == "text")}
 
 
 def _step(random: Random, texts: _Texts, *, clean: bool) -> Event:
@@ -234,7 +227,7 @@ class Client:
         if answer.snapshot is not None:
             self.conversation.load(answer.snapshot)
         self._fold(list(answer.events))
-        written = {**replay, "events": [f"{e['data']['epoch']}:{e['data']['seq']}" for e in replay["events"]]}
+        written = {**replay, "events": [_cursor(Invocation(**event)) for event in replay["events"]]}
         gives = [_cursor(event) for event in answer.events]
         self._note({"do": "answer", "replay": written, "gives": gives, "more": answer.more})
         return answer.more

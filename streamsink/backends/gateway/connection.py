@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Closed", "Connection", "Limits", "Opened", "Output"]
 
+REFUSED: Final = "the handshake was refused"
 BROKEN: Final = "Connection closed with an error."
-NO_SUCH_METHOD: Final = (
-    "Failed to invoke '{}' due to an error on the server. HubException: Method does not exist."
-)
+NO_SUCH_METHOD: Final = "Failed to invoke '{}' due to an error on the server. HubException: Method does not exist."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,8 @@ class Connection:
         try:
             self._read(data, outputs)
         except handshake.HandshakeError as error:
-            self._end(outputs, handshake.refusal(str(error)), str(error))
+            # What is told to the client may quote it; what is told to us, and logged, does not.
+            self._end(outputs, handshake.refusal(str(error)), REFUSED)
         except ProtocolError as error:
             self._end(outputs, self._close_frame(BROKEN, allow_reconnect=True), str(error))
         self._note_sent(outputs, now)

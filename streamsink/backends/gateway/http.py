@@ -46,7 +46,7 @@ class Request:
     def of(cls, scope: Scope) -> Request:
         """The request of an ASGI scope."""
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")
-        route = path.removeprefix(root) if path.startswith(root) else path
+        route = path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
         if root.endswith("/client"):  # mounted there, and not at the application's root
             root, route = root.removesuffix("/client"), f"/client{route}"
         return cls(
@@ -84,9 +84,7 @@ class Reply:
     @classmethod
     def json(cls, value: Any) -> Reply:
         """200, with JSON that nobody may keep."""
-        return cls(
-            200, msgspec.json.encode(value), {"content-type": "application/json", "cache-control": "no-store"}
-        )
+        return cls(200, msgspec.json.encode(value), {"content-type": "application/json", "cache-control": "no-store"})
 
     async def send(self, send: Send) -> None:
         """As the answer to an HTTP request."""

@@ -38,9 +38,7 @@ class Transport(Protocol):
         """Send a frame after those before it."""
         ...
 
-    def close(
-        self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False
-    ) -> None:
+    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         """Send a Close message, then end; again is harmless.
 
         Args:
@@ -67,7 +65,7 @@ class _Group:
 
 
 class Hub:
-    """Connections and groups.
+    """Connections and groups. It belongs to one event loop: nothing here may be called from another thread.
 
     Args:
         max_buffered_bytes: unsent, per connection. A member beyond it is closed so that it reconnects; it
@@ -94,9 +92,7 @@ class Hub:
     def __contains__(self, connection_id: object) -> bool:
         return connection_id in self._connections
 
-    def connect(
-        self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport
-    ) -> None:
+    def connect(self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport) -> None:
         """Add a connection whose handshake is over."""
         self._connections[connection_id] = _Member(connection_id, user_id, protocol, transport)
 

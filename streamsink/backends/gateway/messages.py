@@ -96,6 +96,4 @@ class Close(_Message, frozen=True, tag=7):
     allow_reconnect: bool = False
 
 
-HubMessage: TypeAlias = (
-    Invocation | StreamItem | Completion | StreamInvocation | CancelInvocation | Ping | Close
-)
+HubMessage: TypeAlias = Invocation | StreamItem | Completion | StreamInvocation | CancelInvocation | Ping | Close

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from streamsink.backends.gateway.tasks import stop
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -15,7 +17,7 @@ class Ticker:
     """Calls a function again and again, from one task, between :meth:`start` and :meth:`stop`.
 
     Args:
-        tick: must not raise.
+        tick: should not raise; it would be the last tick.
         interval_s: between calls.
         sleep: how to wait.
     """
@@ -38,11 +40,14 @@ class Ticker:
             self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End; again is harmless."""
+        """End; again is harmless.
+
+        Raises:
+            Exception: what a tick raised.
+        """
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stop(task)
 
     async def _run(self) -> None:
         while True:

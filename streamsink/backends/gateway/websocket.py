@@ -11,6 +11,7 @@ from streamsink.backends.gateway.connection import Closed, Connection, Opened, O
 from streamsink.backends.gateway.frame import Frame
 from streamsink.backends.gateway.hub import TOO_SLOW, Hub, Transport
 from streamsink.backends.gateway.outbox import Outbox, Send
+from streamsink.backends.gateway.tasks import stop
 
 __all__ = ["Receive", "WebSocketSession"]
 
@@ -63,9 +64,7 @@ class WebSocketSession(Transport):
         self._has_written = True  # instead of a look at the clock for every frame; see tick
         self._outbox.put(frame)
 
-    def close(
-        self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False
-    ) -> None:
+    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         if discard:
             self._outbox.discard()
         self._perform(self._connection.close(error, allow_reconnect=allow_reconnect))
@@ -99,7 +98,7 @@ class WebSocketSession(Transport):
         finally:
             self._is_serving = False
             self._hub.disconnect(self._connection_id)
-            await _stop(writer)
+            await stop(writer)
 
     async def _read(self, receive: Receive) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
@@ -114,9 +113,7 @@ class WebSocketSession(Transport):
             if isinstance(output, Frame):
                 self._outbox.put(output)
             elif isinstance(output, Opened):
-                self._hub.connect(
-                    self._connection_id, self._user_id, protocol=output.protocol, transport=self
-                )
+                self._hub.connect(self._connection_id, self._user_id, protocol=output.protocol, transport=self)
             elif isinstance(output, Closed):
                 self._end(output)
 
@@ -131,10 +128,3 @@ class WebSocketSession(Transport):
         """Allow what remains ``close_s``. ASGI cannot cut a connection; returning to the server does."""
         if self._is_serving and self._life.when() is None:
             self._life.reschedule(asyncio.get_running_loop().time() + self._close_s)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    (outcome,) = await asyncio.gather(task, return_exceptions=True)
-    if isinstance(outcome, Exception):
-        raise outcome

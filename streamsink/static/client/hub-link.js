@@ -22,6 +22,7 @@ export class HubLink {
   #stopped = false;
   #isUp = false;
   #upSinceMs = 0;
+  #failures = 0;
   #hurry = false;
 
   /**
@@ -31,7 +32,7 @@ export class HubLink {
    * @param {object} [options.httpOptions] passed to `withUrl`
    * @param {readonly string[]} options.targets
    * @param {{event: (target: string, data: object) => void, up: (connectionId: string) => void,
-   *          down: (trouble: {error: unknown, tries: number, retryInMs: number}) => void}} options.handlers
+   *          down: (trouble: {error: unknown, failures: number, retryInMs: number}) => void}} options.handlers
    */
   constructor({ signalR, url, httpOptions = {}, targets, handlers, now, setTimer, clearTimer, random }) {
     this.#handlers = handlers;
@@ -89,8 +90,12 @@ export class HubLink {
   }
 
   #rose() {
-    if (this.#stopped) return;
+    if (this.#stopped) {
+      void this.#hub.stop().catch(() => {}); // the stop came too early to be seen by this start
+      return;
+    }
     this.#isUp = true;
+    this.#failures = 0;
     this.#upSinceMs = this.#now();
     this.#handlers.up(this.#hub.connectionId);
   }
@@ -99,8 +104,9 @@ export class HubLink {
   #fell(error) {
     if (this.#isUp && this.#now() - this.#upSinceMs >= STABLE_MS) this.#backoff.reset();
     this.#isUp = false;
+    this.#failures += 1;
     const retryInMs = this.#backoff.next();
-    this.#handlers.down({ error, tries: this.#backoff.tries, retryInMs });
+    this.#handlers.down({ error, failures: this.#failures, retryInMs });
     return this.#stopped ? null : retryInMs; // null tells the official client to give up
   }
 

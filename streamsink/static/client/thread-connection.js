@@ -140,11 +140,11 @@ export class ThreadConnection {
     void this.#joinNow();
   }
 
-  #down({ error, tries }) {
+  #down({ error, failures }) {
     this.#connectionId = null;
     this.#wasCutOff ||= this.#wasLive && this.isRunOpen;
     this.#abort.abort();
-    this.#setStatus({ connection: this.#trouble(tries) });
+    this.#setStatus({ connection: this.#trouble(failures) });
     if (/Status code '40[13]'/.test(String(error))) void this.#askWhyRefused();
   }
 
@@ -158,9 +158,9 @@ export class ThreadConnection {
   }
 
   /** One failure is a blink; several are worth a word. */
-  #trouble(tries) {
-    if (this.#wasLive) return tries < 3 ? "reconnecting" : "offline";
-    return tries < 2 ? "connecting" : "offline";
+  #trouble(failures) {
+    if (this.#wasLive) return failures < 3 ? "reconnecting" : "offline";
+    return failures < 2 ? "connecting" : "offline";
   }
 
   // Joining --------------------------------------------------------------------------------------------------------
@@ -234,7 +234,8 @@ export class ThreadConnection {
 
   #receive(target, data) {
     // On Azure a connection can be put into a group from elsewhere; only the thread that was asked for is shown.
-    if (data?.conversationId !== this.#threadId || this.#status.connection === "closed") return;
+    const isOurs = data?.conversationId === this.#threadId && typeof data.epoch === "string" && data.seq >= 1;
+    if (!isOurs || this.#status.connection === "closed") return;
     const changed = this.#transcript.apply(this.#sequencer.receive({ target, data }, this.#now()));
     void this.#joinIfDue();
     if (changed.size > 0) tell(this.onchange, changed);

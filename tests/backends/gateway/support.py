@@ -25,7 +25,7 @@ OTHER_KEY = b"o" * 32
 BASE = "http://gateway.test"
 HUB = "chat"
 HANDSHAKE = '{"protocol":"json","version":1}\x1e'
-EXTENSIONS = {"websocket.http.response": {}}
+EXTENSIONS: dict[str, Any] = {"websocket.http.response": {}}
 
 
 class ManualClock:
@@ -56,9 +56,7 @@ class RecordingTransport(Transport):
     def write(self, frame: Frame) -> None:
         self.frames.append(frame)
 
-    def close(
-        self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False
-    ) -> None:
+    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         self.closed.append((error, allow_reconnect, discard))
 
 
@@ -96,12 +94,12 @@ class Site:
             access_tokens=self.tokens,
             allow_origin=lambda origin, headers: origin == "https://page.test" and "host" in headers,
         )
-        self.sleeping = asyncio.Event()
+        self.turns: asyncio.Queue[None] = asyncio.Queue()
         self.app = GatewayApp(
             self.admission,
             connection_tokens=self.connections,
             clock=self.clock,
-            sleep=lambda _: self.sleeping.wait(),
+            sleep=lambda _: self.turns.get(),
             **options,
         )
 
@@ -134,15 +132,16 @@ class Site:
         self,
         query: str = f"hub={HUB}",
         path: str = "/client",
+        *,
         extensions: dict[str, Any] | None = EXTENSIONS,
-        **headers: str,
+        headers: dict[str, str] | None = None,
     ) -> Socket:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         return Socket(self.app, self.scope("websocket", path, query, named, extensions=extensions))
 
     async def open(self, query: str = f"hub={HUB}", **headers: str) -> Socket:
         """A connection whose handshake is over."""
-        socket = self.socket(query, **headers)
+        socket = self.socket(query, headers=headers)
         socket.say(HANDSHAKE)
         await settle()
         assert socket.said() == ["{}\x1e"]
@@ -163,9 +162,15 @@ class Socket:
         self.may_send = asyncio.Event()
         self.may_send.set()
         self.failure: Exception | None = None
-        self._incoming: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._incoming: asyncio.Queue[MutableMapping[str, Any] | Exception] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
-        self.task = asyncio.create_task(app(scope, self._incoming.get, self._send))
+        self.task = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        message = await self._incoming.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         await self.may_send.wait()
@@ -177,6 +182,9 @@ class Socket:
         kind = "text" if isinstance(data, str) else "bytes"
         self._incoming.put_nowait({"type": "websocket.receive", kind: data})
 
+    def break_down(self, failure: Exception) -> None:
+        self._incoming.put_nowait(failure)
+
     def hang_up(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1005})
 
@@ -185,7 +193,7 @@ class Socket:
 
     @property
     def is_closed(self) -> bool:
-        return self.sent[-1]["type"] == "websocket.close"
+        return bool(self.sent[-1]["type"] == "websocket.close")
 
     async def refused(self) -> Answer:
         await self.task

@@ -8,7 +8,7 @@ import logging
 import jwt
 import pytest
 
-from streamsink.backends.gateway.negotiate import TransportOffer, WEB_SOCKETS
+from streamsink.backends.gateway.negotiate import WEB_SOCKETS, TransportOffer
 
 from .support import BASE, HANDSHAKE, HUB, KEY, Site, settle
 
@@ -23,9 +23,7 @@ async def site() -> Site:
 
 async def test_negotiate_version_1(site: Site) -> None:
     """Checks 1, 5 and 9."""
-    answer = await site.http(
-        "POST", "/client/negotiate", f"{V1}&useStatefulReconnect=true&asrs.op=%2Fx&_=1"
-    )
+    answer = await site.http("POST", "/client/negotiate", f"{V1}&useStatefulReconnect=true&asrs.op=%2Fx&_=1")
 
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -137,7 +135,7 @@ async def test_who_has_no_good_token_is_refused(site: Site, headers: dict[str, s
     answers = [
         await site.http("POST", "/client/negotiate", V1, **headers),
         await site.http("GET", "/client/", f"hub={HUB}&id=x", **headers),
-        await site.socket(**headers).refused(),
+        await site.socket(headers=headers).refused(),
     ]
 
     for answer in answers:
@@ -150,9 +148,7 @@ async def test_who_has_no_good_token_is_refused(site: Site, headers: dict[str, s
 async def test_a_token_that_was_shown_gets_a_reason(site: Site) -> None:
     answer = await site.http("POST", "/client/negotiate", V1, authorization=forged(KEY, exp=1))
 
-    assert answer.headers["www-authenticate"] == (
-        'Bearer error="invalid_token", error_description="The token expired"'
-    )
+    assert answer.headers["www-authenticate"] == ('Bearer error="invalid_token", error_description="The token expired"')
 
 
 async def test_a_token_in_the_query_counts_where_a_browser_has_no_headers(site: Site) -> None:
@@ -163,14 +159,14 @@ async def test_a_token_in_the_query_counts_where_a_browser_has_no_headers(site: 
     assert (await site.http("GET", "/client/", query, no_token="")).status == 401
     stream = await site.http("GET", "/client/", query, no_token="", accept="text/event-stream")
     assert stream.status == 404
-    assert (await site.socket(query, no_token="").refused()).status == 404
+    assert (await site.socket(query, headers={"no_token": ""}).refused()).status == 404
 
 
 async def test_the_header_wins_over_the_query(site: Site) -> None:
     """Check 18."""
     query = f"hub={HUB}&access_token={site.token()}"
 
-    assert (await site.socket(query, authorization="Bearer nonsense").refused()).status == 401
+    assert (await site.socket(query, headers={"authorization": "Bearer nonsense"}).refused()).status == 401
     socket = await site.open(f"hub={HUB}&access_token=nonsense")
     await socket.end()
 
@@ -225,7 +221,7 @@ async def test_pages_of_other_sites_are_refused(site: Site, method: str) -> None
 
 
 async def test_upgrades_of_other_sites_are_refused(site: Site) -> None:
-    assert (await site.socket(origin="https://evil.test").refused()).status == 403
+    assert (await site.socket(headers={"origin": "https://evil.test"}).refused()).status == 403
     socket = await site.open(origin=PAGE)
     await socket.end()
 
@@ -272,7 +268,9 @@ async def test_a_connected_id_cannot_be_used_again(site: Site) -> None:
 async def test_somebody_elses_id_is_unknown(site: Site) -> None:
     token = (await site.http("POST", "/client/negotiate", V1)).json()["connectionToken"]
 
-    answer = await site.socket(f"hub={HUB}&id={token}", authorization=f"Bearer {site.token('bob')}").refused()
+    answer = await site.socket(
+        f"hub={HUB}&id={token}", headers={"authorization": f"Bearer {site.token('bob')}"}
+    ).refused()
 
     assert answer.status == 404
 
@@ -350,9 +348,8 @@ async def test_one_task_looks_at_the_clock_while_there_are_connections(site: Sit
     assert len(asyncio.all_tasks()) == before + 5  # per connection its server's task and a writer
 
     site.clock.advance(15)
-    site.sleeping.set()
+    site.turns.put_nowait(None)
     await settle()
-    site.sleeping.clear()
 
     assert first.said()[1:] == second.said()[1:] == ['{"type":6}\x1e']
     await first.end()
@@ -368,7 +365,7 @@ async def test_nothing_secret_is_logged(site: Site, caplog: pytest.LogCaptureFix
     socket.say('{"type":1,"target":"hidden4"}\x1e')
     await settle()
     await socket.end()
-    await site.socket(f"hub={HUB}&id=hidden5", authorization="Bearer hidden6").refused()
+    await site.socket(f"hub={HUB}&id=hidden5", headers={"authorization": "Bearer hidden6"}).refused()
 
     assert "not a hub message" in caplog.text
     assert "hidden" not in caplog.text

@@ -73,9 +73,7 @@ async def test_somebody_elses_token_is_unknown(
     assert await tokens.state(issued.token, hub=hub, user_id=user_id) == "unknown"
 
 
-async def test_an_unused_token_lives_15_seconds(
-    tokens: InProcessConnectionTokens, clock: ManualClock
-) -> None:
+async def test_an_unused_token_lives_15_seconds(tokens: InProcessConnectionTokens, clock: ManualClock) -> None:
     """Check 10."""
     first = await tokens.issue(hub="chat", user_id="ann", is_secret=True)
     clock.advance(14.9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,10 +98,8 @@ def test_an_endless_handshake_waits_up_to_the_bound() -> None:
 
 @given(st.binary(max_size=80))
 def test_garbage_is_awaited_or_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(HandshakeError):
         make_reader(max_bytes=40).feed(data)
-    except HandshakeError as error:
-        assert str(error)
 
 
 def test_replies_are_transport_messages_of_their_own() -> None:

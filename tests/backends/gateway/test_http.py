@@ -21,6 +21,7 @@ def make_request(**scope: Any) -> Request:
         ("/a", "/a/client/", "/a", "/client/"),
         ("/a/", "/a/client/", "/a", "/client/"),
         ("/a", "/client", "/a", "/client"),  # a server that leaves the prefix out
+        ("/c", "/client", "/c", "/client"),
         ("/client", "/client/negotiate", "", "/client/negotiate"),
         ("/a/client", "/a/client", "/a", "/client"),
     ],

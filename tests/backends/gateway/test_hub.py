@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streamsink.backends.gateway.frame import Frame
 from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.json_protocol import JSON, JsonProtocol
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
@@ -18,6 +17,7 @@ from .support import RecordingTransport, make_event
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamsink.backends.gateway.frame import Frame
     from streamsink.core.events import Event
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,7 +56,7 @@ messages: st.SearchStrategy[HubMessage] = st.one_of(
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """``data`` in pieces."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def feed(pieces: Iterable[bytes], max_bytes: int = 32_768) -> list[HubMessage | str]:

@@ -58,9 +58,7 @@ def test_a_version_that_is_no_integer_is_an_error(version: str) -> None:
 
 
 def test_a_version_below_the_minimum_is_an_error() -> None:
-    assert negotiate_error("-1") == (
-        "The client requested version '-1', but the server does not support this version."
-    )
+    assert negotiate_error("-1") == ("The client requested version '-1', but the server does not support this version.")
 
 
 @given(st.text(max_size=20))

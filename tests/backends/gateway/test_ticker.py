@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from streamsink.backends.gateway.ticker import Ticker
 
 from .support import settle
@@ -40,3 +42,15 @@ async def test_it_can_start_again() -> None:
     await ticker.stop()
     ticker.start()
     await ticker.stop()
+
+
+async def test_a_failing_tick_is_raised_at_the_end() -> None:
+    def fail() -> None:
+        raise ValueError("bug")
+
+    ticker = Ticker(fail, sleep=lambda _: asyncio.sleep(0))
+    ticker.start()
+    await settle()
+
+    with pytest.raises(ValueError, match="bug"):
+        await ticker.stop()

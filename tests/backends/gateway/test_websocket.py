@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from streamsink.backends.gateway.connection import Connection
+from streamsink.backends.gateway.websocket import WebSocketSession
+
 from .support import HANDSHAKE, Site, make_event, settle
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 
 @pytest.fixture
@@ -159,9 +166,7 @@ async def test_a_slow_reader_that_wakes_up_in_time_is_told_to_reconnect() -> Non
     socket.may_send.set()
     await settle()
 
-    assert socket.said()[-1] == (
-        '{"type":7,"error":"The connection cannot keep up.","allowReconnect":true}\x1e'
-    )
+    assert socket.said()[-1] == ('{"type":7,"error":"The connection cannot keep up.","allowReconnect":true}\x1e')
     assert socket.is_closed
     await socket.end()
 
@@ -200,12 +205,12 @@ async def test_an_unexpected_failure_of_send_is_not_hidden(site: Site) -> None:
         await socket.task
 
 
-async def test_a_failing_receive_is_not_hidden(site: Site) -> None:
-    socket = site.socket()
-    await settle()
-    socket._incoming.put_nowait({"type": "websocket.receive", "text": 7})
+@pytest.mark.parametrize("failure", [TimeoutError("the server's own"), ValueError("bug")])
+async def test_a_failing_receive_is_not_hidden(site: Site, failure: Exception) -> None:
+    socket = await site.open()
+    socket.break_down(failure)
 
-    with pytest.raises(AttributeError):
+    with pytest.raises(type(failure)):
         await socket.task
     assert len(site.hub) == 0
 
@@ -234,8 +239,23 @@ async def test_a_connection_closed_before_it_is_served_ends() -> None:
     assert socket.said() == ['{"error":"Handshake was canceled."}\x1e']
 
 
-async def test_a_time_limit_of_the_server_is_not_ours_to_swallow(site: Site) -> None:
-    socket = await site.open()
-    socket.task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await socket.task
+async def test_calls_that_nobody_handles_are_dropped(site: Site) -> None:
+    session = WebSocketSession(
+        Connection(now=0.0, methods={"X"}), hub=site.hub, connection_id="c1", user_id=None, clock=site.clock
+    )
+    sent: list[MutableMapping[str, Any]] = []
+    messages: list[MutableMapping[str, Any]] = [
+        {"type": "websocket.receive", "text": HANDSHAKE + '{"type":1,"target":"X","arguments":[]}\x1e'},
+        {"type": "websocket.disconnect"},
+    ]
+
+    async def receive() -> MutableMapping[str, Any]:
+        await settle()
+        return messages.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await session.run(receive, send)
+
+    assert sent == [{"type": "websocket.send", "text": "{}\x1e"}]

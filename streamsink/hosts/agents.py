@@ -168,6 +168,7 @@ class _Attempt:
         return response
 
     async def _follow(self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]) -> None:
+        stream: Any = None
         try:
             stream = await self._open_stream()
             async for update in stream:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import html
 import mimetypes
-from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,7 @@ from streamsink.core.errors import NotFoundError
 from streamsink.hosts.http import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from importlib.resources.abc import Traversable
 
     from streamsink.core.identity import Request
@@ -51,19 +50,21 @@ _MISSING: Final = (
 
 
 class Page:
-    """``/api/index`` and what it loads.
+    """``/api/index`` and what it loads. Every file is read here, once: a request can name nothing else.
 
     Args:
         agents: names to offer, the first one first.
     """
 
     def __init__(self, agents: Sequence[str]) -> None:
-        self._agents = html.escape(",".join(agents), quote=True)
+        names = html.escape(",".join(agents), quote=True).encode()
+        files = {path: file.read_bytes() for path, file in _walk(resources.files("streamsink") / "static", "")}
+        self._index = _reply(files["index.html"].replace(b"{{agents}}", names), "text/html; charset=utf-8")
+        self._files = {path: _reply(body, _media_type(path)) for path, body in files.items()}
 
     def index(self, request: Request) -> Reply:
         """The page itself."""
-        body = _read("index.html").replace(b"{{agents}}", self._agents.encode())
-        return _reply(request, body, "text/html; charset=utf-8")
+        return _fresh(request, self._index)
 
     def file(self, request: Request, path: str) -> Reply:
         """A file beside it.
@@ -71,39 +72,35 @@ class Page:
         Raises:
             NotFoundError: there is none of that name.
         """
-        suffix = "." + path.rpartition(".")[2]
-        media_type = _TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-        text = media_type.startswith("text/")
-        return _reply(request, _read(path), f"{media_type}; charset=utf-8" if text else media_type)
+        if path not in self._files:
+            raise NotFoundError(_MISSING if path.startswith("vendor/") else "there is no such file")
+        return _fresh(request, self._files[path])
 
 
-def _reply(request: Request, body: bytes, media_type: str) -> Reply:
+def _media_type(path: str) -> str:
+    suffix = "." + path.rpartition(".")[2]
+    media_type = _TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+
+
+def _reply(body: bytes, media_type: str) -> Reply:
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = (("content-type", media_type), ("etag", tag), ("cache-control", "no-cache"), *_HEADERS)
-    if request.headers.get("if-none-match") == tag:
-        return Reply(status=304, headers=headers)
-    return Reply(body=body, headers=headers)
+    return Reply(
+        body=body,
+        headers=(("content-type", media_type), ("etag", tag), ("cache-control", "no-cache"), *_HEADERS),
+    )
 
 
-@cache
-def _read(path: str) -> bytes:
-    found = _files().get(path)
-    if found is None:
-        raise NotFoundError(_MISSING if path.startswith("vendor/") else "there is no such file")
-    return found.read_bytes()
+def _fresh(request: Request, reply: Reply) -> Reply:
+    """``reply``, or that the browser has it already."""
+    if ("etag", request.headers.get("if-none-match")) in reply.headers:
+        return Reply(status=304, headers=reply.headers)
+    return reply
 
 
-@cache
-def _files() -> dict[str, Traversable]:
-    """Every file of the page by its path: a request can name nothing else."""
-    return dict(_walk(resources.files("streamsink") / "static", ""))
-
-
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
-    found: list[tuple[str, Traversable]] = []
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            found.extend(_walk(entry, f"{prefix}{entry.name}/"))
+            yield from _walk(entry, f"{prefix}{entry.name}/")
         else:
-            found.append((prefix + entry.name, entry))
-    return found
+            yield prefix + entry.name, entry

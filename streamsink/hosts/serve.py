@@ -19,6 +19,8 @@ __all__ = ["serve"]
 # Live event streams end only with their connection; past this they are cut.
 _GRACE_S: Final = 3
 _BACKLOG: Final = 2_048
+# Held by the server before the gateway sees it; the gateway itself allows half of it.
+_MAX_CLIENT_MESSAGE_BYTES: Final = 65_536
 
 
 def serve(
@@ -42,6 +44,7 @@ def serve(
         lifespan="on",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
+        ws_max_size=_MAX_CLIENT_MESSAGE_BYTES,
         timeout_graceful_shutdown=_GRACE_S,
         backlog=_BACKLOG,
     )

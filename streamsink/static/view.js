@@ -1,7 +1,7 @@
 import { arrange } from "./dom.js";
 import { RunView } from "./run-view.js";
 
-/** A person this close to the end, in pixels, is reading the end. */
+/** A person who scrolls down to this close to the end, in pixels, wants to follow it. */
 const NEAR_END_PX = 60;
 
 /** The conversation on the page. Draws at most once per frame, and only the runs that have changed. */
@@ -108,9 +108,10 @@ export class ConversationView {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.#isAtEnd = true;
-    // Only a person scrolls up; when an image makes the page longer, the distance grows without it.
-    else if (scrollTop < this.#top - 1) this.#isAtEnd = false;
+    const distance = scrollHeight - scrollTop - clientHeight;
+    // Only a person scrolls up, and be it by a little; a longer page makes the distance grow without that.
+    if (scrollTop < this.#top - 1) this.#isAtEnd = distance < 2;
+    else if (distance < NEAR_END_PX) this.#isAtEnd = true;
     this.#top = scrollTop;
     this.#latest.hidden = this.#isAtEnd;
   }

@@ -50,13 +50,18 @@ def records(name: str, attempt: int, values: Iterable[int]) -> tuple[Record, ...
     """Records that say these numbers."""
     envelope = Envelope("thread", name, "agent")
     return tuple(
-        envelope.record(AGENT_CUSTOM, attempt=attempt, at_ms=1, fields={"name": "n", "data": value})
-        for value in values
+        envelope.record(AGENT_CUSTOM, attempt=attempt, at_ms=1, fields={"name": "n", "data": value}) for value in values
     )
 
 
 def batch(
-    name: str, first_n: int, count: int = 1, *, attempt: int = 1, end: Terminal | None = None, seen: Cursor | None = None
+    name: str,
+    first_n: int,
+    count: int = 1,
+    *,
+    attempt: int = 1,
+    end: Terminal | None = None,
+    seen: Cursor | None = None,
 ) -> Batch:
     """A batch whose records say ``first_n``, ``first_n + 1`` …; closed by an ``agentDone`` with ``end``."""
     said = records(name, attempt, range(first_n, first_n + count))

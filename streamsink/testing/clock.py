@@ -16,7 +16,7 @@ from streamsink.core.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["VirtualTimeLoop", "virtual_runtime", "virtual_time"]
+__all__ = ["VirtualTimeLoop", "virtual_runtime", "virtual_time", "without_leaks"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -67,9 +67,25 @@ def virtual_time(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T
     @functools.wraps(test)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            return runner.run(test(*args, **kwargs))
+            return runner.run(without_leaks(test(*args, **kwargs)))
 
     return run
+
+
+async def without_leaks(work: Coroutine[Any, Any, _T]) -> _T:
+    """Await ``work``.
+
+    Raises:
+        AssertionError: it has left a task behind.
+    """
+    before = asyncio.all_tasks()
+    result = await work
+    for _ in range(3):  # what has been cancelled, or is about to end, may do so
+        await asyncio.sleep(0)
+    left = {task.get_name() for task in asyncio.all_tasks() - before}
+    if left:
+        raise AssertionError(f"tasks were left behind: {', '.join(sorted(left))}")
+    return result
 
 
 def virtual_runtime() -> Runtime:

@@ -41,9 +41,7 @@ async def two_first_joins_both_receive(make: MakeSubject) -> None:
     """Two connections that join an unknown group at the same time both see the next append."""
     async with make() as subject, subject.client("alice") as one, subject.client("alice") as two:
         await begun(subject.sink, "t")
-        await asyncio.gather(
-            *(subject.sink.join("t", client.connection_id, user_id="alice") for client in (one, two))
-        )
+        await asyncio.gather(*(subject.sink.join("t", client.connection_id, user_id="alice") for client in (one, two)))
         await subject.sink.send("t", batch("r1", 1))
 
         assert [numbers(await client.until(1)) for client in (one, two)] == [[1], [1]]

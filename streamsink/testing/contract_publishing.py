@@ -41,13 +41,17 @@ async def a_failing_body_is_one_failure(make: MakeSubject) -> None:
     """The exception goes on; its text stays here."""
     async with make() as subject:
         with expect(ZeroDivisionError):
-            async with subject.sink.run("t") as run:
-                run.text("half")
-                raise ZeroDivisionError("a secret")
+            await _fail_half_way(subject.sink)
         state = await conversation(subject.sink, "t")
 
         assert (state["runs"][0]["status"], texts_of(state)) == ("failed", ["half"])
         assert b"a secret" not in b"".join(event.body for event in await events_of(subject.sink, "t"))
+
+
+async def _fail_half_way(sink: StreamSink) -> None:
+    async with sink.run("t") as run:
+        run.text("half")
+        raise ZeroDivisionError("a secret")
 
 
 async def a_cancelled_source_stops(make: MakeSubject) -> None:
@@ -79,9 +83,10 @@ async def a_run_survives_a_store_that_fell_behind(make: MakeSubject) -> None:
             kept = (await events_of(subject.sink, "t"))[0]
             run.text("two ")
             await _until_said(subject.sink, "t", "one two ")
-            if not await subject.lose("t", Cursor(int(kept.epoch), kept.seq)):
-                return
+            loses = await subject.lose("t", Cursor(int(kept.epoch), kept.seq))
             run.text("three")
+        if not loses:
+            return
         state = await conversation(subject.sink, "t")
 
         assert texts_of(state) == ["one two three"]
@@ -97,29 +102,34 @@ async def _until_said(sink: StreamSink, thread: str, text: str) -> None:
 async def a_cancel_at_any_moment_loses_nothing(make: MakeSubject) -> None:
     """A producer that is cancelled after any step leaves at most one terminal, the text it was allowed to say, and no
     task."""
-    for steps in range(_MOST_STEPS):
-        async with make() as subject:
-            said: list[str] = []
+    async with make() as subject:
+        for steps in range(_MOST_STEPS):
+            await _cancel_after(subject.sink, f"t{steps}", steps)
 
-            async def produce(sink: StreamSink = subject.sink, said: list[str] = said) -> None:
-                async with sink.run("t", message="hello") as run:
-                    for word in ("a", "b", "c"):
-                        run.text(word)
-                        said.append(word)
-                        await asyncio.sleep(0)
 
-            task = asyncio.create_task(produce())
-            for _ in range(steps):
+async def _cancel_after(sink: StreamSink, thread: str, steps: int) -> None:
+    said: list[str] = []
+
+    async def produce() -> None:
+        async with sink.run(thread, message="hello") as run:
+            for word in ("a", "b", "c"):
+                run.text(word)
+                said.append(word)
                 await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait({task})
-            await asyncio.wait_for(_settled(subject.sink), 30)
-            state = await conversation(subject.sink, "t")
 
-            targets = [event.target for event in await events_of(subject.sink, "t")]
-            assert targets.count("agentDone") <= 1
-            if "agentDone" in targets:
-                assert texts_of(state) == ["".join(said)]
+    others = asyncio.all_tasks()
+    task = asyncio.create_task(produce())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    await _settled(sink)
+
+    targets = [event.target for event in await events_of(sink, thread)]
+    assert targets.count("agentDone") <= 1
+    if "agentDone" in targets:
+        assert texts_of(await conversation(sink, thread)) == ["".join(said)]
+    assert not {left for left in asyncio.all_tasks() - others if left.get_name().startswith("streamsink")}
 
 
 async def _settled(sink: StreamSink) -> None:

@@ -21,6 +21,7 @@ from streamsink.core.timeline import Snapshot
 from streamsink.testing.checking import LEASE_S, batch, begun, events_of, expect, numbers, request
 
 if TYPE_CHECKING:
+    from streamsink.core.events import Event
     from streamsink.testing.subject import MakeSubject
 
 __all__ = ["CHECKS"]
@@ -142,7 +143,8 @@ async def pages_are_bounded_and_complete(make: MakeSubject) -> None:
         everything = await events_of(subject.sink, "t")
 
         for limit, max_bytes in ((1, 10**6), (7, 10**6), (1_000, 1), (1_000, 500)):
-            read, after = [], None
+            read: list[Event] = []
+            after: Cursor | None = None
             while True:
                 page = await subject.sink.read("t", after, limit=limit, max_bytes=max_bytes)
                 read.extend(page.events)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 __all__ = ["serving"]
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from streamsink.core.delivery import ConnectInfo
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from streamsink.core.delivery import ConnectInfo
 
 __all__ = ["Received", "SignalRClient", "signalr_client"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from streamsink.core.cursor import Cursor
-from streamsink.core.sink import StreamSink
+if TYPE_CHECKING:
+    from streamsink.core.cursor import Cursor
+    from streamsink.core.sink import StreamSink
 
 __all__ = ["Client", "MakeSubject", "Subject"]
 
@@ -20,6 +21,7 @@ class Client(Protocol):
 
     async def until(self, count: int = 1, *, target: str | None = None) -> list[Any]:
         """The events so far, each with ``target`` and ``data``, once ``count`` have come (with that target)."""
+        ...
 
 
 class Subject(ABC):

@@ -1,0 +1,66 @@
+# Two commands: `make demo` and `make test`. Both set up everything they need, from a clean clone.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 7071
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint types unit js browser soak format wheel clean
+
+demo: $(VENV)/.demo streamsink/static/vendor/.done
+	PORT=$(PORT) $(BIN)/streamsink serve
+
+test: lint types js unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes streamsink
+
+js: streamsink/static/vendor/.done
+	npm test --silent
+
+# The tests say what a browser is missing for, and fail: nothing is skipped.
+unit: $(VENV)/.dev streamsink/static/vendor/.done
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+	$(BIN)/python scripts/coverage_gates.py
+
+soak: $(VENV)/.dev streamsink/static/vendor/.done
+	$(BIN)/python -m tests.e2e.soak
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheel: $(VENV)/.dev streamsink/static/vendor/.done
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; say which one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[demo,jwks]' --group dev
+	touch $@ $(VENV)/.demo
+
+streamsink/static/vendor/.done: package-lock.json scripts/vendor.mjs
+	@command -v npm >/dev/null || { echo "Node with npm is needed for the browser client: https://nodejs.org" >&2; exit 1; }
+	npm ci --silent
+	npm run --silent vendor
+	touch $@

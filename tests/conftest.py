@@ -1,0 +1,41 @@
+"""Guards for the whole run: no task is left behind, nothing in the package blocks the event loop."""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from streamsink.testing.clock import without_leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Start-up reads files: plugins are found by their metadata, agents by their modules.
+_START_UP = (("plugins.py", {"create_plugin_manager"}), ("hosts/page.py", {"__init__"}))
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking() -> Iterator[BlockBuster]:
+    with blockbuster_ctx("streamsink") as guard:
+        for function in guard.functions.values():
+            for file, names in _START_UP:
+                function.can_block_in(f"streamsink/{file}", names)
+        yield guard
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Fail an asynchronous test that leaves a task behind."""
+    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
+        return
+    test = item.obj
+
+    @wraps(test)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        return await without_leaks(test(*args, **kwargs))
+
+    item.obj = guarded

@@ -20,7 +20,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes streamsink
+	$(BIN)/python scripts/public_types.py
 
 js: streamsink/static/vendor/.done
 	npm test --silent

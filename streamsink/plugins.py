@@ -38,8 +38,8 @@ _Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
 _Made = TypeVar("_Made")
 
 _NAME = "streamsink"
-hookspec = pluggy.HookspecMarker(_NAME)
-hookimpl = pluggy.HookimplMarker(_NAME)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(_NAME)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ class ComposedSink(StreamSink):
         self._timeline = timeline
         self._delivery = delivery
         self._late: dict[str, deque[Event]] = {}
-        self.undelivered = 0
+        self.undelivered: int = 0
 
     def ability(self, kind: type[_Ability]) -> _Ability | None:
         for part in (self._delivery, self._timeline):

@@ -158,7 +158,7 @@ class Drafts:
 
     def __init__(self) -> None:
         self._drafts: list[Draft] = []
-        self.size = 0
+        self.size: int = 0
 
     def __len__(self) -> int:
         return len(self._drafts)

@@ -101,10 +101,10 @@ class RunPublisher:
         self._sink = sink
         self.thread = thread
         self._request = request or self._describe(sink, thread, agent, message)
-        self.correlation_id = self._request.correlation_id
-        self.attempt = 0
+        self.correlation_id: str = self._request.correlation_id
+        self.attempt: int = 0
         self.terminal: Terminal | None = None
-        self.cancelled = asyncio.Event()
+        self.cancelled: asyncio.Event = asyncio.Event()
         self._lock = threading.Lock()
         self._texts = Texts()
         self._reader = UpdateReader(self._texts)

@@ -31,9 +31,9 @@ class StreamSink(Timeline, Delivery):
     """
 
     def __init__(self, *, options: PublishOptions | None = None, runtime: Runtime | None = None) -> None:
-        self.options = options or PublishOptions()
-        self.runtime = runtime or Runtime()
-        self.tasks = TaskOwner()
+        self.options: PublishOptions = options or PublishOptions()
+        self.runtime: Runtime = runtime or Runtime()
+        self.tasks: TaskOwner = TaskOwner()
 
     @abstractmethod
     async def send(self, thread: str, batch: Batch) -> Appended:

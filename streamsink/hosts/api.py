@@ -93,7 +93,7 @@ class Api:
     """
 
     def __init__(self, routes: Sequence[Route], *, identify: Identify, origins: Origins, limiter: RateLimiter) -> None:
-        self.routes = tuple(routes)
+        self.routes: tuple[Route, ...] = tuple(routes)
         self._identify = identify
         self._origins = origins
         self._limiter = limiter

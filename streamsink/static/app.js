@@ -15,5 +15,6 @@ try {
     "The page could not be started. If this is a checkout, copy its browser libraries first: " +
     `npm ci && node scripts/vendor.mjs. (${error.message})`;
   document.getElementById("loading").replaceWith(notice);
+  document.getElementById("connection").hidden = true;
   console.error(error);
 }

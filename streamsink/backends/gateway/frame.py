@@ -25,9 +25,9 @@ class Frame:
     __slots__ = ("_text", "is_mergeable", "is_text", "payload")
 
     def __init__(self, payload: bytes, *, is_text: bool, is_mergeable: bool = True) -> None:
-        self.payload = payload
-        self.is_text = is_text
-        self.is_mergeable = is_mergeable
+        self.payload: bytes = payload
+        self.is_text: bool = is_text
+        self.is_mergeable: bool = is_mergeable
         self._text: str | None = None
 
     def __len__(self) -> int:

@@ -82,8 +82,8 @@ class Hub:
         self._max_followed_events = max_followed_events
         self._connections: dict[str, _Member] = {}
         self._groups: dict[str, _Group] = {}
-        self.slow_readers = 0
-        self.is_draining = False
+        self.slow_readers: int = 0
+        self.is_draining: bool = False
 
     def __len__(self) -> int:
         """How many connections there are."""

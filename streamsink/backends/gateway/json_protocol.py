@@ -96,7 +96,7 @@ class JsonProtocol:
     is_text = True
 
     def __init__(self) -> None:
-        self.ping = self.encode(Ping())
+        self.ping: Frame = self.encode(Ping())
 
     def decoder(self, max_message_bytes: int) -> JsonDecoder:
         """A decoder for one connection."""

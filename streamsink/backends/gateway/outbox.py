@@ -31,7 +31,7 @@ class Outbox:
         self._frames: deque[Frame] = deque()
         self._wake = asyncio.Event()
         self._is_finished = False
-        self.buffered_bytes = 0
+        self.buffered_bytes: int = 0
 
     def put(self, frame: Frame) -> None:
         """Queue a frame; after :meth:`finish` it is dropped."""

@@ -55,9 +55,9 @@ class ThreadLog:
         self._events: list[Event] = []
         self._head: Cursor | None = None
         self._trimmed: Cursor | None = None
-        self.runs = RunTable()
+        self.runs: RunTable = RunTable()
         self.snapshot: Snapshot | None = None
-        self.size = 0  # bytes of events and snapshot
+        self.size: int = 0  # bytes of events and snapshot
         self.counted = 0  # … of which the timeline knows
         self.touched_ms = 0
 

@@ -10,6 +10,7 @@ const LABELS = {
 export class ConnectionNotices {
   #notices;
   #actions;
+  #history = "unknown";
   #badge = document.getElementById("connection");
   #text = document.getElementById("connection-text");
 
@@ -29,7 +30,7 @@ export class ConnectionNotices {
     if (connection === "offline") this.#offline();
     else if (connection === "closed" && error) this.#refused(error);
     else if (connection === "live") this.#notices.hide("connection");
-    this.#history(history);
+    this.#tellHistory(history);
   }
 
   #offline() {
@@ -42,17 +43,20 @@ export class ConnectionNotices {
   }
 
   #refused(error) {
-    const isSignIn = error.status === 401;
+    const needsReload = error.status === 401 || error.code === "snapshot_version";
     this.#notices.show("connection", {
-      text: isSignIn ? "You are not signed in, or no longer." : refusal(error),
-      action: isSignIn
+      text: refusal(error),
+      action: needsReload
         ? { label: "Load the page again", run: () => location.reload() }
         : { label: "Start a new conversation", run: this.#actions.begin },
       isLasting: true,
     });
   }
 
-  #history(history) {
+  #tellHistory(history) {
+    // Told once: a notice that was put away does not come back with every change of the connection.
+    if (history === this.#history) return;
+    this.#history = history;
     if (history === "lost") {
       this.#notices.show("history", {
         kind: "warning",
@@ -67,7 +71,9 @@ export class ConnectionNotices {
   }
 }
 
-function refusal({ status, message }) {
+function refusal({ status, code, message }) {
+  if (code === "snapshot_version") return message;
+  if (status === 401) return "You are not signed in, or no longer.";
   if (status === 410) return "This conversation has been deleted.";
   if (status === 404) return "This conversation does not exist, or no longer.";
   if (status === 403) return "This conversation is not yours, or your access to it has ended.";

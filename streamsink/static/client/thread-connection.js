@@ -1,7 +1,7 @@
 import { Alarm } from "./alarm.js";
-import { ApiError } from "./api.js";
 import { SnapshotError } from "./conversation.js";
 import { HubLink } from "./hub-link.js";
+import { outdated, replayOf } from "./replay.js";
 import { Sequencer } from "./sequencer.js";
 import { TARGETS } from "./targets.js";
 import { Transcript } from "./transcript.js";
@@ -10,7 +10,7 @@ import { Transcript } from "./transcript.js";
  * @typedef {object} Status
  * @property {"connecting" | "live" | "reconnecting" | "offline" | "closed"} connection "offline": several tries have
  *   failed, and more follow; "closed": it was closed, or the server refuses this thread (then `error` says why)
- * @property {ApiError | null} error why it is not live, when that is known
+ * @property {import("./api.js").ApiError | null} error why it is not live, when that is known
  * @property {boolean} loaded whether the history has been read once
  * @property {"unknown" | "kept" | "none" | "lost"} history "lost": something that was shown, or that went by while
  *   there was no connection, cannot be had any more
@@ -255,18 +255,6 @@ export class ThreadConnection {
     this.#setStatus({ connection: "closed", error });
     return this.#link.stop();
   }
-}
-
-/** @returns {object | null} null: this deployment keeps no history */
-function replayOf(reply) {
-  const replay = reply?.replay ?? null;
-  if (replay === null || (typeof replay.cursor === "string" && Array.isArray(replay.events))) return replay;
-  throw new TypeError("the answer of join-group has no replay");
-}
-
-function outdated(cause) {
-  const message = "This page is older than its server; load it again.";
-  return new ApiError({ status: 410, code: "snapshot_version", message, cause });
 }
 
 /** A callback's mistake is reported as its own: it must not look like a failed join, nor stop the next event. */

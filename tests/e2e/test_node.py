@@ -1,0 +1,74 @@
+"""The official client in Node, through the published connection module."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.e2e.proxy import cutting_proxy
+from tests.e2e.world import play, said, story, world
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
+
+CUTS_IN_CI = 20
+
+
+def person(name: str, *prompts: str, tabs: int = 1) -> dict[str, Any]:
+    return {"headers": {"x-test-user": name}, "prompts": list(prompts), "tabs": tabs}
+
+
+async def test_people_at_once_see_their_own_threads_and_nothing_else() -> None:
+    people = [person(f"user{i}", f"u{i}a", f"u{i}b") for i in range(8)]
+
+    async with world() as app:
+        results = await play(app.url, people)
+
+    for i, result in enumerate(results):
+        for state in result["states"]:
+            assert said(state) == [story(f"u{i}a"), story(f"u{i}b")]
+            assert [run["messages"][0]["text"] for run in state["runs"]] == [f"u{i}a", f"u{i}b"]
+
+
+async def test_a_second_tab_and_a_reload_equal_the_first() -> None:
+    async with world() as app:
+        [result] = await play(app.url, [person("ann", "one", "two", "three", tabs=3)])
+
+    first = without_cursor(result["states"][0])
+    assert said(first) == [story("one"), story("two"), story("three")]
+    assert [without_cursor(state) for state in result["states"]] == [first] * 4
+
+
+async def test_cut_connections_leave_the_same_conversation() -> None:
+    """Seeded cuts at any byte, of live connections and of HTTP answers alike."""
+    cuts, results = await play_with_cuts(people=6, cuts=CUTS_IN_CI, seed=20_261_122)
+
+    assert cuts >= CUTS_IN_CI
+    check(results)
+
+
+async def play_with_cuts(*, people: int, cuts: int, seed: int) -> tuple[int, list[dict[str, Any]]]:
+    """Two turns each, in two tabs, while connections are cut after a random number of bytes, until there were enough."""
+    chance = random.Random(seed)
+
+    def cut_after(so_far: int) -> int | None:
+        return chance.randint(200, 40_000) if so_far < cuts else None
+
+    async with world() as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+        results = await play(url, [person(f"p{i}", f"p{i}a", f"p{i}b", tabs=2) for i in range(people)])
+    return proxy.cuts, results
+
+
+def check(results: list[dict[str, Any]]) -> None:
+    """Nothing lost, nothing doubled, nothing out of order, in any tab."""
+    for i, result in enumerate(results):
+        for state in result["states"]:
+            assert said(state) == [story(f"p{i}a"), story(f"p{i}b")]
+            assert [run["status"] for run in state["runs"]] == ["completed", "completed"]
+            assert [len(run["messages"]) for run in state["runs"]] == [1, 1]
+        assert {status["history"] for status in result["statuses"]} == {"kept"}
+
+
+def without_cursor(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name != "cursor"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.proxy import cutting_proxy
-from tests.e2e.world import play, said, story, world
+from tests.e2e.world import play, said, story, storyteller, world
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
@@ -53,9 +53,9 @@ async def play_with_cuts(*, people: int, cuts: int, seed: int) -> tuple[int, lis
     chance = random.Random(seed)
 
     def cut_after(so_far: int) -> int | None:
-        return chance.randint(200, 40_000) if so_far < cuts else None
+        return chance.randint(200, 8_000) if so_far < cuts else None
 
-    async with world() as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+    async with world(storyteller(token_interval_s=0.01)) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
         results = await play(url, [person(f"p{i}", f"p{i}a", f"p{i}b", tabs=2) for i in range(people)])
     return proxy.cuts, results
 

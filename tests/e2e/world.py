@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamsink.core.identity import Request, User
 
-__all__ = ["AGENT", "World", "play", "said", "story", "world"]
+__all__ = ["AGENT", "World", "play", "said", "story", "storyteller", "world"]
 
 AGENT: Final = "Storyteller"
 _PLAYER: Final = Path(__file__).with_name("player.mjs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
-import mimetypes
+from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ _POLICY: Final = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data: https:",
+        "img-src 'self' data:",
         "font-src 'self'",
         # The clients of a backend may be held elsewhere, for example by Azure SignalR Service.
         "connect-src 'self' https: wss: http: ws:",
@@ -39,10 +39,12 @@ _HEADERS: Final = (
     ("referrer-policy", "no-referrer"),
 )
 _TYPES: Final = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
+    "js": "text/javascript; charset=utf-8",
+    "mjs": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 _MISSING: Final = (
     "the browser libraries are not in place; in a checkout, run: npm ci && npm run vendor; the wheel contains them"
@@ -50,21 +52,21 @@ _MISSING: Final = (
 
 
 class Page:
-    """``/api/index`` and what it loads. Every file is read here, once: a request can name nothing else.
+    """``/api/index`` and what it loads, read once.
 
     Args:
         agents: names to offer, the first one first.
     """
 
     def __init__(self, agents: Sequence[str]) -> None:
+        # Only what is here is served: a request can name nothing else.
+        self._files = dict(_walk(resources.files("streamsink") / "static", ""))
         names = html.escape(",".join(agents), quote=True).encode()
-        files = {path: file.read_bytes() for path, file in _walk(resources.files("streamsink") / "static", "")}
-        self._index = _reply(files["index.html"].replace(b"{{agents}}", names), "text/html; charset=utf-8")
-        self._files = {path: _reply(body, _media_type(path)) for path, body in files.items()}
+        self._index = _File.of("index.html", self._files["index.html"].body.replace(b"{{agents}}", names))
 
     def index(self, request: Request) -> Reply:
         """The page itself."""
-        return _fresh(request, self._index)
+        return self._index.reply(request)
 
     def file(self, request: Request, path: str) -> Reply:
         """A file beside it.
@@ -72,35 +74,34 @@ class Page:
         Raises:
             NotFoundError: there is none of that name.
         """
-        if path not in self._files:
+        found = self._files.get(path)
+        if found is None:
             raise NotFoundError(_MISSING if path.startswith("vendor/") else "there is no such file")
-        return _fresh(request, self._files[path])
+        return found.reply(request)
 
 
-def _media_type(path: str) -> str:
-    suffix = "." + path.rpartition(".")[2]
-    media_type = _TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
-    return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    media_type: str
+    tag: str
+
+    @classmethod
+    def of(cls, path: str, body: bytes) -> _File:
+        media_type = _TYPES.get(path.rpartition(".")[2], "application/octet-stream")
+        return cls(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+    def reply(self, request: Request) -> Reply:
+        headers = (("content-type", self.media_type), ("etag", self.tag), ("cache-control", "no-cache"), *_HEADERS)
+        if request.headers.get("if-none-match") == self.tag:
+            return Reply(status=304, headers=headers)
+        return Reply(body=self.body, headers=headers)
 
 
-def _reply(body: bytes, media_type: str) -> Reply:
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    return Reply(
-        body=body,
-        headers=(("content-type", media_type), ("etag", tag), ("cache-control", "no-cache"), *_HEADERS),
-    )
-
-
-def _fresh(request: Request, reply: Reply) -> Reply:
-    """``reply``, or that the browser has it already."""
-    if ("etag", request.headers.get("if-none-match")) in reply.headers:
-        return Reply(status=304, headers=reply.headers)
-    return reply
-
-
-def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, _File]]:
     for entry in folder.iterdir():
+        path = prefix + entry.name
         if entry.is_dir():
-            yield from _walk(entry, f"{prefix}{entry.name}/")
+            yield from _walk(entry, f"{path}/")
         else:
-            yield prefix + entry.name, entry
+            yield path, _File.of(path, entry.read_bytes())

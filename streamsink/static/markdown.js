@@ -80,14 +80,18 @@ export function safeLink(address) {
   return /^(?:https?:\/\/|mailto:|tel:)/i.test(address ?? "") && URL.canParse(address) ? address : null;
 }
 
-/** @returns {string | null} the address when it may be shown as an image: https, or a bitmap that is part of the text */
+/**
+ * An image elsewhere is never loaded by itself: an agent that was talked into it could tell that server, in the
+ * address, what this conversation says. It becomes a link.
+ *
+ * @returns {string | null} the address when it may be shown as an image: a bitmap that is part of the text
+ */
 export function safeImage(address) {
-  return (/^https:\/\//i.test(address ?? "") && URL.canParse(address)) || BITMAP.test(address ?? "") ? address : null;
+  return BITMAP.test(address ?? "") ? address : null;
 }
 
-/** An image that tells its server nothing about this page. */
 export function image(address, description) {
-  return el("img", { src: address, alt: description, loading: "lazy", decoding: "async", referrerpolicy: "no-referrer" });
+  return el("img", { src: address, alt: description, decoding: "async" });
 }
 
 /** A link out of the page. */
@@ -99,9 +103,7 @@ function safeFragment(html) {
   const fragment = purifier.sanitize(html, ALLOWED);
   for (const anchor of fragment.querySelectorAll("a")) guardLink(anchor);
   for (const found of fragment.querySelectorAll("img")) {
-    const address = safeImage(found.getAttribute("src"));
-    const description = found.getAttribute("alt") ?? "";
-    found.replaceWith(address ? image(address, description) : `[${description || "image"}]`);
+    found.replaceWith(imageOrLink(found.getAttribute("src"), found.getAttribute("alt") || "image"));
   }
   // What scrolls sideways must be reachable by keyboard.
   for (const code of fragment.querySelectorAll("pre")) code.setAttribute("tabindex", "0");
@@ -111,6 +113,11 @@ function safeFragment(html) {
     frame.append(table);
   }
   return fragment;
+}
+
+function imageOrLink(address, description) {
+  if (safeImage(address)) return image(address, description);
+  return safeLink(address) ? link(address, description) : `[${description}]`;
 }
 
 function guardLink(anchor) {

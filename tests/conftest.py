@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 from streamsink.testing.clock import without_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The same examples in every run, however slow the machine; `--hypothesis-profile default` looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 # Start-up reads files: plugins are found by their metadata, agents by their modules.
 _START_UP = (

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from streamsink.core.errors import StreamSinkError
-from streamsink.core.events import AGENT_DONE, AGENT_INTERRUPTED, AGENT_STARTED, USER_MESSAGE
+from streamsink.core.events import AGENT_DONE, AGENT_INTERRUPTED, AGENT_STARTED, AGENT_TOOL_RESULT, USER_MESSAGE
 from streamsink.core.items import Items, number_of, text_of
 
 __all__ = ["Conversation", "SnapshotError"]
@@ -100,7 +100,7 @@ class Conversation:
         if run is None:
             run = self._runs[correlation_id] = _Run(_first_sight(data))
         if target != USER_MESSAGE:
-            run.fold(target, data)
+            run.fold(target, data, self._settle)
             return
         run.hear(data)
         approval = data.get("approval")
@@ -110,6 +110,10 @@ class Conversation:
     def _answer(self, approval: Mapping[str, Any]) -> None:
         for run in self._runs.values():
             run.items.answer(text_of(approval, "approvalId"), approval.get("approved"))
+
+    def _settle(self, result: Mapping[str, Any]) -> bool:
+        """Rule 5: a call may have waited, in an earlier run, for a person's leave."""
+        return any(run.items.settle(result) for run in self._runs.values())
 
     def _document(self, runs: list[dict[str, Any]]) -> dict[str, Any]:
         # ``runs`` comes last: to_parts cuts the encoded document open at its end.
@@ -139,8 +143,8 @@ class _Run:
             text, at = text_of(data, "text"), number_of(data, "at")
             messages.append({"messageId": message_id, "text": text, "at": at or 0})
 
-    def fold(self, target: str, data: Mapping[str, Any]) -> None:
-        """Rules 2 to 8."""
+    def fold(self, target: str, data: Mapping[str, Any], settle: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Rules 2 to 8; ``settle`` gives a result to a call that waits for it in another run."""
         attempt = number_of(data, "attempt") or 0
         if self._state["status"] not in _OPEN or attempt < self._state["attempt"]:
             return
@@ -150,8 +154,11 @@ class _Run:
             self._finish(data)
         elif target == AGENT_INTERRUPTED:
             self._state["status"] = "interrupted"
-        elif target != AGENT_STARTED:
+        elif target != AGENT_STARTED and not (self._is_foreign(target, data) and settle(data)):
             self.items.fold(target, data)
+
+    def _is_foreign(self, target: str, data: Mapping[str, Any]) -> bool:
+        return target == AGENT_TOOL_RESULT and not self.items.knows_call(text_of(data, "callId"))
 
     def _restart(self, attempt: int) -> None:
         self._state.update(attempt=attempt, status="running")

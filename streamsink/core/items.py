@@ -94,11 +94,24 @@ class Items:
         elif item["kind"] in _GROWS:
             _grow(item, data)
 
+    def settle(self, data: Mapping[str, Any]) -> bool:
+        """Give the result to the call that waited for it in these items; False when none did."""
+        item = self._by_key.get(("tool", text_of(data, "callId")))
+        if item is None or item["status"] != "waiting":
+            return False
+        item["status"], item["result"] = text_of(data, "status"), data.get("result")
+        return True
+
+    def knows_call(self, call_id: str) -> bool:
+        """Whether the call is among these items."""
+        return ("tool", call_id) in self._by_key
+
     def finish(self, text: str | None) -> None:
         """The run is over: no tool is running any more, and ``text``, unless None, is its final text."""
+        asked = {item["callId"] for item in self.list if item["kind"] == "approval" and item["approved"] is None}
         for item in self.list:
             if item["kind"] == "tool" and item["status"] == "running":
-                item["status"] = "failed"
+                item["status"] = "waiting" if item["callId"] in asked else "failed"
         if text is not None:
             self.list = [item for item in self.list if item["kind"] != "text"]
             self._add({"kind": "text", "messageId": "final", "text": text})

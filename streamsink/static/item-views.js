@@ -48,7 +48,7 @@ class ReasoningView {
   }
 }
 
-const TOOL_STATES = { running: "running", completed: "done", failed: "failed" };
+const TOOL_STATES = { running: "running", completed: "done", failed: "failed", waiting: "needs your answer" };
 
 class ToolView {
   #name = el("span", { class: "fold-name mono" });

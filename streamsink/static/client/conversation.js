@@ -75,7 +75,7 @@ export class Conversation {
     this.state.cursor = `${data.epoch}:${data.seq}`;
     const correlationId = textOf(data, "correlationId");
     const run = this.#runs.get(correlationId) ?? this.#put(firstSight(data));
-    if (target !== "userMessage") return run.fold(target, data) ? [correlationId] : [];
+    if (target !== "userMessage") return run.fold(target, data, (result) => this.#settle(result));
     run.hear(data);
     const { approval } = data;
     const answered = isObject(approval) ? this.#answer(approval) : [];
@@ -86,6 +86,12 @@ export class Conversation {
     const id = textOf(approval, "approvalId");
     const runs = [...this.#runs].filter(([, run]) => run.items.answer(id, approval.approved ?? null));
     return runs.map(([correlationId]) => correlationId);
+  }
+
+  /** Rule 5: a call may have waited, in an earlier run, for a person's leave. */
+  #settle(result) {
+    const found = [...this.#runs].find(([, run]) => run.items.settle(result));
+    return found ? [found[0]] : [];
   }
 
   #put(state) {
@@ -112,15 +118,20 @@ class Run {
     messages.push({ messageId, text: textOf(data, "text"), at: numberOf(data, "at") ?? 0 });
   }
 
-  /** Rules 2 to 8; false when the event was dropped. */
-  fold(target, data) {
+  /** Rules 2 to 8; answers the runs that changed. `settle` gives a result to a call that waits in another run. */
+  fold(target, data, settle) {
     const attempt = numberOf(data, "attempt") ?? 0;
-    if (!OPEN.has(this.state.status) || attempt < this.state.attempt) return false;
+    if (!OPEN.has(this.state.status) || attempt < this.state.attempt) return [];
     if (target === "agentStarted" || attempt > this.state.attempt) this.#restart(attempt);
+    const settled = this.#isForeign(target, data) ? settle(data) : [];
     if (target === "agentDone") this.#finish(data);
     else if (target === "agentInterrupted") this.state.status = "interrupted";
-    else if (target !== "agentStarted") this.items.fold(target, data);
-    return true;
+    else if (target !== "agentStarted" && settled.length === 0) this.items.fold(target, data);
+    return [this.state.correlationId, ...settled];
+  }
+
+  #isForeign(target, data) {
+    return target === "agentToolResult" && !this.items.knowsCall(textOf(data, "callId"));
   }
 
   #restart(attempt) {

@@ -49,11 +49,28 @@ export class Items {
     }
   }
 
+  /** Give the result to the call that waited for it in these items; false when none did.
+   * @param {object} data @returns {boolean} */
+  settle(data) {
+    const item = this.#byKey.get(`tool ${textOf(data, "callId")}`);
+    if (item?.status !== "waiting") return false;
+    item.status = textOf(data, "status");
+    item.result = data.result ?? null;
+    return true;
+  }
+
+  /** Whether the call is among these items. @param {string} callId @returns {boolean} */
+  knowsCall(callId) {
+    return this.#byKey.has(`tool ${callId}`);
+  }
+
   /** The run is over: no tool is running any more, and `text`, unless null, is its final text.
    * @param {string|null} text */
   finish(text) {
+    const open = this.list.filter((item) => item.kind === "approval" && item.approved === null);
+    const asked = new Set(open.map((item) => item.callId));
     for (const item of this.list) {
-      if (item.kind === "tool" && item.status === "running") item.status = "failed";
+      if (item.kind === "tool" && item.status === "running") item.status = asked.has(item.callId) ? "waiting" : "failed";
     }
     if (text !== null) {
       this.list = this.list.filter((item) => item.kind !== "text");

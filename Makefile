@@ -40,7 +40,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 wheel: $(VENV)/.dev streamsink/static/vendor/.done
-	$(BIN)/python -m build --wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV) node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -18,8 +18,10 @@ INNER = ("streamsink.backends.gateway.", "streamsink.demo.")
 def main() -> int:
     """Report the names whose type is not known; 1 when there is one."""
     pyright = Path(sys.executable).with_name("pyright")
-    command = [pyright, "--pythonpath", sys.executable, "--ignoreexternal", "--verifytypes", "streamsink", "--outputjson"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."})
+    options = ["--pythonpath", sys.executable, "--ignoreexternal", "--outputjson", "--verifytypes", "streamsink"]
+    done = subprocess.run(
+        [str(pyright), *options], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": "."}
+    )
     symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
     exported = [symbol for symbol in symbols if symbol["isExported"] and not symbol["name"].startswith(INNER)]
     unknown = [symbol["name"] for symbol in exported if not symbol["isTypeKnown"]]

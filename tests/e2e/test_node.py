@@ -49,7 +49,7 @@ async def test_cut_connections_leave_the_same_conversation() -> None:
 
 
 async def play_with_cuts(*, people: int, cuts: int, seed: int) -> tuple[int, list[dict[str, Any]]]:
-    """Two turns each, in two tabs, while connections are cut after a random number of bytes, until there were enough."""
+    """Two turns each, in two tabs; connections are cut after random numbers of bytes, until there were enough."""
     chance = random.Random(seed)
 
     def cut_after(so_far: int) -> int | None:

@@ -67,7 +67,7 @@ async def ended(page: Page, count: int, status: str = "completed") -> None:
 
 async def shown(page: Page) -> str:
     """Every word of the conversation, folded parts included; the clock times depend on nothing else."""
-    return await page.locator("#log").evaluate("log => log.textContent")
+    return str(await page.locator("#log").evaluate("log => log.textContent"))
 
 
 async def test_a_conversation_of_several_turns() -> None:
@@ -106,7 +106,11 @@ async def test_a_second_tab_and_a_reload_show_the_same() -> None:
 
 async def test_dropped_connections_change_nothing() -> None:
     """Cut again and again while the answer is written; the page says that it reconnects, and misses no character."""
-    async with site(planner(token_interval_s=0.01)) as url, cutting_proxy(url) as (through, proxy), browser() as visitor:
+    async with (
+        site(planner(token_interval_s=0.01)) as url,
+        cutting_proxy(url) as (through, proxy),
+        browser() as visitor,
+    ):
         page = await visitor.page(f"{through}/api/index")
         await ask(page, FIRST)
         for _ in range(5):

@@ -63,9 +63,7 @@ def by_header(request: Request) -> User | None:
 @asynccontextmanager
 async def world(*agents: Agent, **more: Any) -> AsyncIterator[World]:
     """The app on a free port."""
-    settings = Settings(
-        limits=Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000), times=Times(drain_s=0.1)
-    )
+    settings = Settings(limits=Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000), times=Times(drain_s=0.1))
     app = StreamApp(agents or (storyteller(),), settings=settings, identify=by_header, **more)
     async with serving(app, lifespan=True) as url:
         yield World(url, app)
@@ -81,7 +79,11 @@ async def play(url: str, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if node is None:
         raise AssertionError("Node is needed for the browser client's tests: https://nodejs.org")
     process = await asyncio.create_subprocess_exec(
-        node, str(_PLAYER), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        node,
+        str(_PLAYER),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     scenario = {"baseUrl": url, "agent": AGENT, "people": people}
     try:

@@ -111,15 +111,16 @@ def create_plugin_manager(plugins: Iterable[object] = (), *, entry_points: bool 
     """A plugin manager with every installed plugin, and ``plugins`` beside them.
 
     Raises:
-        BackendError: a plugin implements a hook that does not exist, or two of them offer the same name.
+        BackendError: a plugin implements a hook that does not exist or asks it for arguments that it does not give,
+            or two of them offer the same name.
     """
     manager = pluggy.PluginManager(_NAME)
     manager.add_hookspecs(Hooks)
-    if entry_points:
-        manager.load_setuptools_entrypoints(_NAME)
-    for plugin in plugins:
-        manager.register(plugin)
     try:
+        if entry_points:
+            manager.load_setuptools_entrypoints(_NAME)
+        for plugin in plugins:
+            manager.register(plugin)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise BackendError(f"a Streamsink plugin is wrong: {error}") from error

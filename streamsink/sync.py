@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from streamsink.core.errors import UnavailableError
+from streamsink.core.errors import StreamSinkError, UnavailableError
 from streamsink.core.events import Terminal
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ _T = TypeVar("_T")
 
 # Longer than anything that a sink does on its own; a loop that does not answer by then is stuck.
 _CALL_S: Final = 120.0
+_NOT_OPEN: Final = "this sink is not open: use it inside `with SyncSink(…) as sink`"
 
 
 class SyncSink:
     """A sink on an event loop of its own, in a thread that ends with it. May be used from several threads.
+
+    Closing it while a run is open leaves that run to be swept; whoever publishes it gets ``UnavailableError``.
 
     Args:
         make_sink: makes the sink, on that loop.
@@ -41,10 +45,13 @@ class SyncSink:
         self._make_sink = make_sink
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="streamsink", daemon=True)
-        self._sink: StreamSink | None = None
+        self._sink: StreamSink
+        self._lock = threading.Lock()
+        self._is_open = False
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._is_open = True
         try:
             self._sink = self._call(self._make())
         except BaseException:
@@ -66,12 +73,13 @@ class SyncSink:
         try:
             yield publisher
         except BaseException as error:
-            self._call(publisher.__aexit__(type(error), error, error.__traceback__))
+            with suppress(StreamSinkError):  # the body's own error goes on
+                self._call(publisher.__aexit__(type(error), error, error.__traceback__))
             raise
         self._call(publisher.__aexit__(None, None, None))
 
     async def _begin(self, thread: str, agent: str, message: str | None) -> RunPublisher:
-        publisher = self._open_sink.run(thread, agent=agent, message=message)
+        publisher = self._sink.run(thread, agent=agent, message=message)
         await publisher.begin()
         return publisher
 
@@ -91,24 +99,37 @@ class SyncSink:
                 run.update(update)
         return run.terminal or Terminal("completed")
 
-    @property
-    def _open_sink(self) -> StreamSink:
-        if self._sink is None:
-            raise UnavailableError("this sink is not open: use it inside `with SyncSink(…) as sink`")
-        return self._sink
-
     def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_S)
+        with self._lock:
+            if not self._is_open:
+                work.close()
+                raise UnavailableError(_NOT_OPEN)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(_CALL_S)
+        except concurrent.futures.CancelledError:
+            raise UnavailableError("this sink was closed meanwhile") from None
 
     def __exit__(self, *exc_info: object) -> None:
+        if not self._is_open:
+            return
         try:
-            if self._sink is not None:
-                self._call(self._sink.aclose())
+            self._call(self._sink.aclose())
         finally:
-            self._sink = None
             self._stop()
 
     def _stop(self) -> None:
+        with self._lock:  # nothing is handed to the loop after what ends it
+            self._is_open = False
+            ending = asyncio.run_coroutine_threadsafe(self._end_calls(), self._loop)
+        ending.result(_CALL_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end_calls(self) -> None:
+        """Cancel what other threads still wait for."""
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)

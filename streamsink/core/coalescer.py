@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamsink.core.drafts import DataDraft, Draft, Drafts
+from streamsink.core.drafts import Draft, Drafts, TextDraft
 from streamsink.core.errors import StreamOverflowError
 
 __all__ = ["Coalescer", "Pacer"]
@@ -23,16 +23,16 @@ class Pacer:
         """When the next message may leave."""
         return self._free_at
 
-    def spend(self, now: float) -> None:
-        """A message leaves now."""
-        self._free_at = max(now, self._free_at) + self._interval_s
+    def spend(self, now: float, messages: int = 1) -> None:
+        """So many messages leave now."""
+        self._free_at = max(now, self._free_at) + self._interval_s * messages
 
 
 class Coalescer:
     """Holds a run's drafts until they should leave. Sans-IO: the caller owns the clock and the sending.
 
-    Text waits for ``window_s`` after the previous send; anything else takes along what waits and leaves at once.
-    Nothing leaves while a send is in flight.
+    The first text leaves at once, later text ``window_s`` after the previous send; anything else takes along what
+    waits and leaves at once. Nothing leaves while a send is in flight.
 
     Args:
         window_s: seconds.
@@ -45,7 +45,8 @@ class Coalescer:
         self._max_bytes = max_bytes
         self._pacer = pacer or Pacer()
         self._pending = Drafts()
-        self._urgent = True
+        self._urgent = False
+        self._spoken = False
         self._in_flight = False
         self._last_sent = 0.0
 
@@ -61,7 +62,9 @@ class Coalescer:
                 "raise STREAM_MAX_BUFFER_BYTES or produce more slowly"
             )
         self._pending.add(draft)
-        self._urgent = self._urgent or isinstance(draft, DataDraft)
+        is_text = isinstance(draft, TextDraft)
+        self._urgent = self._urgent or not is_text or not self._spoken
+        self._spoken = self._spoken or is_text
 
     def due(self) -> float | None:
         """When to ``take``, on the caller's clock; None: not before something changes."""
@@ -73,13 +76,19 @@ class Coalescer:
     def take(self, now: float) -> list[Draft]:
         """What leaves now; ``sent`` must follow."""
         self._in_flight, self._urgent, self._last_sent = True, False, now
-        self._pacer.spend(now)
+        self._pacer.spend(now, len(self._pending))
         return self._pending.take()
 
     def sent(self) -> None:
         """The send that was in flight has ended, well or badly."""
         self._in_flight = False
 
-    def drain(self) -> list[Draft]:
-        """Whatever is held, for the last batch of a run."""
+    def drain(self, now: float) -> list[Draft]:
+        """Whatever is held, for the last batch of a run, which the budget does not hold up."""
+        self._pacer.spend(now, len(self._pending) + 1)
         return self._pending.take()
+
+    @property
+    def size(self) -> int:
+        """About the bytes of what waits."""
+        return self._pending.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamsink.core.errors import StreamSinkError
@@ -43,6 +44,8 @@ _TRIES: Final = 8
 _FIRST_RETRY_S: Final = 0.1
 _LONGEST_RETRY_S: Final = 5.0
 _MAX_WAITING_EVENTS: Final = 10_000
+# Runs whose end is being written when the sink closes have so long.
+_LAST_WORDS_S: Final = 5.0
 
 
 class ComposedSink(StreamSink):
@@ -81,17 +84,27 @@ class ComposedSink(StreamSink):
         """Try once here; what fails is tried again in the background."""
         if not events:
             return
+        if thread in self._late:
+            self._deliver_later(thread, events)
+            return
+        try:
+            await self._delivery.deliver(thread, events)
+        except StreamSinkError as reason:
+            _log.warning("delivery failed, trying again: %s", type(reason).__name__)
+            self._deliver_later(thread, events)
+        except asyncio.CancelledError:
+            self._deliver_later(thread, events)  # appended is appended, whoever has gone away
+            raise
+
+    def _deliver_later(self, thread: str, events: Sequence[Event]) -> None:
         late = self._late.get(thread)
         if late is None:
-            try:
-                await self._delivery.deliver(thread, events)
-            except StreamSinkError as reason:
-                _log.warning("delivery failed, trying again: %s", type(reason).__name__)
-                late = self._late[thread] = deque()
-                self.tasks.start(self._redeliver(thread, late), name="streamsink redelivery")
-            else:
-                return
+            late = self._late[thread] = deque()
+            self.tasks.start(self._redeliver(thread, late), name="streamsink redelivery")
         late.extend(events)
+        self._bound(late)
+
+    def _bound(self, late: deque[Event]) -> None:
         while len(late) > _MAX_WAITING_EVENTS:
             late.popleft()
             self.undelivered += 1
@@ -101,20 +114,28 @@ class ComposedSink(StreamSink):
         try:
             while late and tries < _TRIES:
                 await asyncio.sleep(self.runtime.jittered(delay_s))
-                events = tuple(late)
-                late.clear()
-                try:
-                    await self._delivery.deliver(thread, events)
-                except StreamSinkError:
-                    late.extendleft(reversed(events))
-                    delay_s, tries = min(delay_s * 2, _LONGEST_RETRY_S), tries + 1
-                else:
+                if await self._delivered(thread, late):
                     delay_s, tries = 0.0, 0
+                else:
+                    delay_s, tries = min(max(delay_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S), tries + 1
         finally:
             del self._late[thread]
             self.undelivered += len(late)
             if late:
                 _log.error("gave up delivering %d events; clients will ask for them", len(late))
+
+    async def _delivered(self, thread: str, late: deque[Event]) -> bool:
+        events = tuple(late)
+        late.clear()
+        try:
+            await self._delivery.deliver(thread, events)
+        except BaseException as reason:
+            late.extendleft(reversed(events))
+            self._bound(late)
+            if isinstance(reason, StreamSinkError):
+                return False
+            raise
+        return True
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)
@@ -165,6 +186,7 @@ class ComposedSink(StreamSink):
 
     async def delete(self, thread: str) -> None:
         await self._timeline.delete(thread)
+        self._late.get(thread, deque()).clear()
         await self._delivery.dissolve(thread)
 
     async def sweep(self, thread: str | None = None) -> list[Swept]:
@@ -190,8 +212,7 @@ class ComposedSink(StreamSink):
         await self._delivery.check()
 
     async def aclose(self) -> None:
-        await self.tasks.aclose()
-        try:
-            await self._delivery.aclose()
-        finally:
-            await self._timeline.aclose()
+        async with AsyncExitStack() as closing:  # everything, whatever fails or is cancelled meanwhile
+            closing.push_async_callback(self._timeline.aclose)
+            closing.push_async_callback(self._delivery.aclose)
+            await self.tasks.aclose(ending_s=_LAST_WORDS_S)

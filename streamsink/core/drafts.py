@@ -13,7 +13,7 @@ from streamsink.core.events import AGENT_MESSAGE, AGENT_REASONING, AGENT_TOOL_CA
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["DataDraft", "Draft", "Drafts", "Mode", "TextDraft", "Texts", "bounded", "data_draft"]
+__all__ = ["DataDraft", "Draft", "Drafts", "Mode", "TextDraft", "Texts", "data_draft"]
 
 Mode: TypeAlias = Literal["append", "replace"]
 
@@ -23,9 +23,14 @@ _STREAMED: Final = {
     AGENT_REASONING: ("messageId", "text"),
     AGENT_TOOL_CALL: ("callId", "arguments"),
 }
-# JSON escapes a control character as six bytes; envelope and field names take the rest.
-_WORST_CASE_EXPANSION: Final = 8
+# JSON escapes a control character as six bytes.
+_WORST_CASE_EXPANSION: Final = 6
+_SHORTEST_PIECE_BYTES: Final = 16
+# What a draft takes in memory beside its text, and one more piece of it.
 _OVERHEAD_BYTES: Final = 256
+_PIECE_BYTES: Final = 64
+# What joins a record on its way: seq, epoch and the invocation around it.
+_WRAPPING_BYTES: Final = 256
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,25 +69,32 @@ class TextDraft:
             return False
         self.parts.extend(later.parts)
         self.units += later.units
-        self.size += later.size
+        self.size += later.size - _OVERHEAD_BYTES + _PIECE_BYTES
+        self.extra = later.extra  # a name may come after the first piece
         return True
 
     def records(self, envelope: Envelope, attempt: int, max_bytes: int) -> Iterator[Record]:
         """The records that say it, none larger than ``max_bytes``."""
         key_name, text_name = _STREAMED[self.target]
-        offset, mode = self.offset, self.mode
-        for piece in utf16.pieces("".join(self.parts), max_bytes // _WORST_CASE_EXPANSION) or ("",):
+
+        def record(piece: str, mode: Mode, offset: int) -> Record:
             fields = {key_name: self.key, text_name: piece, "mode": mode, "offset": offset, **self.extra}
-            yield envelope.record(self.target, attempt=attempt, at_ms=self.at_ms, fields=fields)
+            return envelope.record(self.target, attempt=attempt, at_ms=self.at_ms, fields=fields)
+
+        offset, mode = self.offset, self.mode
+        room = max_bytes - _WRAPPING_BYTES - len(record("", mode, offset + self.units).body)
+        piece_bytes = max(room // _WORST_CASE_EXPANSION, _SHORTEST_PIECE_BYTES)
+        for piece in utf16.pieces("".join(self.parts), piece_bytes) or ("",):
+            yield record(piece, mode, offset)
             offset, mode = offset + utf16.length(piece), "append"
 
 
 @dataclass(slots=True)
 class DataDraft:
-    """An event that is said as a whole. ``fields`` hold encoded values only."""
+    """An event that is said as a whole."""
 
     target: str
-    fields: dict[str, Any]
+    fields: dict[str, msgspec.Raw]
     at_ms: int
     size: int
 
@@ -90,11 +102,22 @@ class DataDraft:
         """Never: data does not merge."""
         return False
 
+    def bound(self, max_bytes: int) -> None:
+        """Let go of values that will not fit into a record anyway."""
+        for name, value in self.fields.items():
+            if _length(value) > max_bytes:
+                self.fields[name] = _omitted(value)
+        self.size = _OVERHEAD_BYTES + sum(map(_length, self.fields.values()))
+
     def records(self, envelope: Envelope, attempt: int, max_bytes: int) -> Iterator[Record]:
-        """The one record that says it; values that do not fit become ``{"omitted": bytes}``."""
-        room = (max_bytes - _OVERHEAD_BYTES) // max(1, len(self.fields))
-        fields = {name: bounded(value, room) for name, value in self.fields.items()}
-        yield envelope.record(self.target, attempt=attempt, at_ms=self.at_ms, fields=fields)
+        """The one record that says it; the largest values become ``{"omitted": bytes}`` until it fits."""
+        record = envelope.record(self.target, attempt=attempt, at_ms=self.at_ms, fields=self.fields)
+        for name in sorted(self.fields, key=lambda name: _length(self.fields[name]), reverse=True):
+            if len(record.body) <= max_bytes - _WRAPPING_BYTES:
+                break
+            self.fields[name] = _omitted(self.fields[name])
+            record = envelope.record(self.target, attempt=attempt, at_ms=self.at_ms, fields=self.fields)
+        yield record
 
 
 Draft: TypeAlias = TextDraft | DataDraft
@@ -107,13 +130,15 @@ def data_draft(target: str, fields: dict[str, Any], *, at_ms: int) -> DataDraft:
         TypeError: a value cannot be written as JSON.
     """
     encoded = {name: msgspec.Raw(_encode(value)) for name, value in fields.items()}
-    return DataDraft(target, encoded, at_ms, _OVERHEAD_BYTES + sum(len(bytes(raw)) for raw in encoded.values()))
+    return DataDraft(target, encoded, at_ms, _OVERHEAD_BYTES + sum(map(_length, encoded.values())))
 
 
-def bounded(value: msgspec.Raw, max_bytes: int) -> msgspec.Raw:
-    """``value``, or what is said in its place when it is larger than ``max_bytes``."""
-    size = len(bytes(value))
-    return value if size <= max_bytes else msgspec.Raw(b'{"omitted":%d}' % size)
+def _length(value: msgspec.Raw) -> int:
+    return memoryview(value).nbytes
+
+
+def _omitted(value: msgspec.Raw) -> msgspec.Raw:
+    return msgspec.Raw(b'{"omitted":%d}' % _length(value))
 
 
 class Texts:
@@ -125,10 +150,6 @@ class Texts:
     def __init__(self) -> None:
         self._units: dict[tuple[str, str], int] = {}
         self._automatic = 0
-
-    def knows(self, target: str, key: str) -> bool:
-        """Whether something was streamed under that key."""
-        return (target, key) in self._units
 
     def automatic_key(self) -> str:
         """The id for text that came without one."""
@@ -142,7 +163,7 @@ class Texts:
         self, target: str, key: str, text: str, mode: Mode, *, at_ms: int, extra: dict[str, Any] | None = None
     ) -> TextDraft | None:
         """The next piece of that text, or None when it says nothing new."""
-        text = utf16.clean(text)
+        key, text = utf16.clean(key), utf16.clean(text)
         so_far = self._units.get((target, key))
         if so_far is not None and not text and mode == "append":
             return None
@@ -165,9 +186,14 @@ class Drafts:
 
     def add(self, draft: Draft) -> None:
         """Say one more thing."""
+        if self._drafts:
+            last = self._drafts[-1]
+            before = last.size
+            if last.absorb(draft):
+                self.size += last.size - before
+                return
+        self._drafts.append(draft)
         self.size += draft.size
-        if not (self._drafts and self._drafts[-1].absorb(draft)):
-            self._drafts.append(draft)
 
     def extend(self, drafts: Sequence[Draft]) -> None:
         """Say all of these."""

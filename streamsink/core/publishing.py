@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from streamsink.core import utf16
 from streamsink.core.coalescer import Coalescer, Pacer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
-from streamsink.core.errors import RunClosedError, StreamOverflowError, StreamSinkError
+from streamsink.core.errors import RunClosedError, StreamOverflowError
 from streamsink.core.events import (
     AGENT_CUSTOM,
     AGENT_DONE,
@@ -21,6 +24,7 @@ from streamsink.core.events import (
     Status,
     Terminal,
 )
+from streamsink.core.identity import resolve
 from streamsink.core.pump import Pump
 from streamsink.core.runtime import run_unless
 from streamsink.core.timeline import RunRequest
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PublishOptions", "RunPublisher", "current_run", "publish"]
 
+_log = logging.getLogger("streamsink")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
@@ -41,6 +47,8 @@ class PublishOptions:
         window_s: text of one message is merged for so long after the previous send.
         max_event_bytes: no event is larger: the smallest limit on its way.
         max_buffer_bytes: what one run may have waiting, before it ends with ``stream_overflow``.
+        max_run_bytes: what one run may say, all in all, before it ends with ``stream_overflow``: it is kept until the
+            run's end, for a store that loses events.
         lease_s: a producer that is silent for so long is taken for dead.
         give_up_s: how long an unreachable store is tried, before the run fails visibly.
         snapshot_every: records between two snapshots of a running run.
@@ -50,6 +58,7 @@ class PublishOptions:
     window_s: float = 0.025
     max_event_bytes: int = 65_536
     max_buffer_bytes: int = 1_048_576
+    max_run_bytes: int = 16_777_216
     lease_s: float = 30.0
     give_up_s: float = 30.0
     snapshot_every: int = 1_000
@@ -90,7 +99,6 @@ class RunPublisher:
 
     Attributes:
         correlation_id: the run's id.
-        attempt: this attempt's number, from 1.
         terminal: how the run ended; set on entering when it was over before (nothing may be published then).
         cancelled: set, on the sink's loop, when the run should end: somebody asked for it, or it ended elsewhere.
     """
@@ -102,7 +110,7 @@ class RunPublisher:
         self.thread = thread
         self._request = request or self._describe(sink, thread, agent, message)
         self.correlation_id: str = self._request.correlation_id
-        self.attempt: int = 0
+        self._attempt = 0
         self.terminal: Terminal | None = None
         self.cancelled: asyncio.Event = asyncio.Event()
         self._lock = threading.Lock()
@@ -110,7 +118,7 @@ class RunPublisher:
         self._reader = UpdateReader(self._texts)
         self._said: dict[str, list[str]] = {}
         self._pump: Pump | None = None
-        self._closed: StreamSinkError | None = None
+        self._closed: BaseException | None = None
         self._token: contextvars.Token[RunPublisher] | None = None
 
     @staticmethod
@@ -119,7 +127,7 @@ class RunPublisher:
         if message is None:
             return RunRequest(correlation_id=correlation_id, agent_name=agent)
         envelope = Envelope(thread, correlation_id, agent)
-        fields = {"messageId": f"{correlation_id}-user", "text": message}
+        fields = {"messageId": f"{correlation_id}-user", "text": utf16.clean(message)}
         record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
         return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record)
 
@@ -129,8 +137,11 @@ class RunPublisher:
         return self._pump is not None and self._closed is None
 
     @property
-    def streamed_text(self) -> str:
-        """What the run has said so far, all messages together."""
+    def attempt(self) -> int:
+        """This attempt's number, from 1; 0 before it has begun. Another one follows when the store loses events."""
+        return self._attempt if self._pump is None else self._pump.attempt
+
+    def _streamed_text(self) -> str:
         return "".join(part for parts in self._said.values() for part in parts)
 
     async def __aenter__(self) -> Self:
@@ -148,10 +159,13 @@ class RunPublisher:
         Raises:
             StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
         """
-        await self._sink.accept_run(self.thread, self._request)
+        accepted = await self._sink.accept_run(self.thread, self._request)
+        if accepted.run.correlation_id != self.correlation_id:  # the idempotency key names an earlier request
+            self.correlation_id = accepted.run.correlation_id
+            self._request = replace(self._request, correlation_id=self.correlation_id, message=None)
         lease_s = self._sink.options.lease_s
         attempt = await self._sink.begin_attempt(self.thread, self.correlation_id, lease_s=lease_s)
-        self.attempt, self.terminal = attempt.number, attempt.terminal
+        self._attempt, self.terminal = attempt.number, attempt.terminal
         if attempt.terminal is None:
             self._start()
         if attempt.cancel or attempt.terminal is not None:
@@ -164,14 +178,13 @@ class RunPublisher:
             self._sink,
             self.thread,
             self._request,
-            self.attempt,
+            self._attempt,
             coalescer,
             self._lock,
-            self._stopped_elsewhere,
+            self._stop,
         )
-        self._pump.start()
 
-    def _stopped_elsewhere(self, reason: StreamSinkError | None) -> None:
+    def _stop(self, reason: BaseException | None) -> None:
         if reason is not None:
             self._closed = reason
         self.cancelled.set()
@@ -186,7 +199,7 @@ class RunPublisher:
         with self._lock:
             for draft in self._reader.read(update, at_ms=self._sink.runtime.now_ms()):
                 self._push(draft)
-        self._wake()
+        self._opened.wake()
 
     def text(self, text: str) -> None:
         """Publish a piece of the answer's text. Raises as ``update``."""
@@ -199,17 +212,15 @@ class RunPublisher:
             data: anything that JSON can say.
         """
         with self._lock:
-            fields = {"name": name, "data": plain(data)}
-            self._push(data_draft(AGENT_CUSTOM, fields, at_ms=self._sink.runtime.now_ms()))
-        self._wake()
+            fields = {"name": name, "data": data}
+            self._push(data_draft(AGENT_CUSTOM, plain(fields), at_ms=self._sink.runtime.now_ms()))
+        self._opened.wake()
 
     def _push(self, draft: Draft) -> None:
         if self._closed is not None:
             raise self._closed
-        if self._pump is None:
-            raise RunClosedError("this run is not open: publish inside `async with sink.run(…)`")
         try:
-            self._pump.coalescer.push(draft)
+            self._opened.push(draft)
         except StreamOverflowError as overflow:
             self._closed = overflow
             raise
@@ -218,9 +229,11 @@ class RunPublisher:
                 self._said[draft.key] = []
             self._said.setdefault(draft.key, []).extend(draft.parts)
 
-    def _wake(self) -> None:
-        if self._pump is not None:
-            self._pump.wake()
+    @property
+    def _opened(self) -> Pump:
+        if self._pump is None:
+            raise RunClosedError("this run is not open: publish inside `async with sink.run(…)`")
+        return self._pump
 
     async def finish(
         self,
@@ -231,7 +244,8 @@ class RunPublisher:
         message: str = "",
         response: bytes | None = None,
     ) -> Terminal:
-        """End the run. The first terminal counts; this returns the one that was written.
+        """End the run. The first terminal counts; this returns the one that was written. A run that has said too
+        much ends ``failed``, whatever is asked for.
 
         Args:
             text: the final text, when it may differ from what was streamed.
@@ -239,35 +253,47 @@ class RunPublisher:
             response: the whole response, stored for whoever runs this run again.
 
         Raises:
+            RunClosedError: the run has not begun.
             UnavailableError: the terminal could not be written in time; a sweep will write one.
         """
-        if self.terminal is not None or self._pump is None:
-            return self.terminal or Terminal("failed", "run_closed")
-        self._closed = self._closed or RunClosedError("the run is over")
-        fields = self._done_fields(status, text, code, message)
-        draft = data_draft(AGENT_DONE, fields, at_ms=self._sink.runtime.now_ms())
-        self.terminal = await self._pump.finish(draft, Terminal(status, code, response))
+        if self.terminal is not None:
+            return self.terminal
+        pump = self._opened
+        with self._lock:
+            if isinstance(self._closed, StreamOverflowError):
+                status, (code, message) = "failed", explain(self._closed)
+            self._closed = self._closed or RunClosedError("the run is over")
+            fields = self._done_fields(status, text, code, message)
+        draft = data_draft(AGENT_DONE, plain(fields), at_ms=self._sink.runtime.now_ms())
+        self.terminal = await pump.finish(draft, Terminal(status, code, response))
         return self.terminal
 
     def _done_fields(self, status: Status, text: str | None, code: str | None, message: str) -> dict[str, Any]:
         fields: dict[str, Any] = {"status": status}
         if code is not None:
             fields["error"] = {"code": code, "message": message}
-        if text is not None and text != self.streamed_text:
+        if text is not None and (text := utf16.clean(text)) != self._streamed_text():
             fields["text"] = text
         if self._reader.usage:
             fields["usage"] = self._reader.usage
         return fields
 
     async def __aexit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
-        """Write the terminal, unless ``finish`` did."""
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
+        """Write the terminal, unless ``finish`` did. When that fails, an exception of the body still goes on."""
+        token, self._token = self._token, None
+        if token is not None:
+            with suppress(ValueError):  # left in another context than it was entered in
+                _current.reset(token)
         if self.terminal is not None:
             return
-        if isinstance(self._closed, StreamOverflowError):
-            exc = self._closed
+        try:
+            await self._end(exc)
+        except Exception as failure:
+            if exc is None:
+                raise
+            _log.error("the end of run %s was not written: %s", self.correlation_id, type(failure).__name__)
+
+    async def _end(self, exc: BaseException | None) -> None:
         if exc is None:
             await self.finish("completed")
         elif isinstance(exc, asyncio.CancelledError) and self.cancelled.is_set():
@@ -279,7 +305,7 @@ class RunPublisher:
 
 def explain(exc: BaseException) -> tuple[str, str]:
     """The code and the sentence that people see for a failure; never an exception's own text."""
-    if isinstance(exc, asyncio.CancelledError):
+    if not isinstance(exc, Exception):  # cancelled, or the whole program is ending
         return "shutdown", "The host stopped before the answer was complete."
     if isinstance(exc, TimeoutError):
         return "time_limit", "The answer took too long."
@@ -298,9 +324,20 @@ async def publish(run: RunPublisher, source: AsyncIterable[Any] | Iterable[Any])
 
 async def _consume(source: AsyncIterable[Any] | Iterable[Any], run: RunPublisher) -> None:
     if isinstance(source, AsyncIterable):
-        async for update in source:
-            run.update(update)
+        try:
+            async for update in source:
+                run.update(update)
+        except BaseException:
+            await _close(source)
+            raise
         return
     for update in source:
         run.update(update)
         await asyncio.sleep(0)  # a plain iterator would keep the loop from sending
+
+
+async def _close(source: object) -> None:
+    """Let a stream that is not read to its end release what it holds: a generator, or the framework's own stream."""
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if close is not None:
+        await resolve(close())

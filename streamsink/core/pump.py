@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from streamsink.core.drafts import Draft, Drafts, data_draft
+from streamsink.core.drafts import DataDraft, Draft, Drafts, data_draft
 from streamsink.core.errors import (
     EpochChangedError,
     RunClosedError,
     StaleAttemptError,
+    StreamOverflowError,
     StreamSinkError,
     UnavailableError,
 )
@@ -38,11 +40,16 @@ _LONGEST_RETRY_S = 2.0
 
 
 class Pump:
-    """The sending half of a publisher: a task, owned by the sink, that ends with the run's terminal.
+    """The sending half of a publisher: a task, owned by the sink, that begins here and ends with the run's terminal.
+
+    Everything said is kept until then, for a store that loses it: ``PublishOptions.max_run_bytes`` bounds a run.
 
     Args:
-        lock: guards the coalescer, which other threads fill.
+        lock: guards what waits, which other threads add to.
         on_stop: called on the sink's loop when the run should end; with the error when it cannot go on.
+
+    Attributes:
+        attempt: the attempt that is being published; a later one after the store has lost events.
     """
 
     def __init__(
@@ -53,13 +60,13 @@ class Pump:
         attempt: int,
         coalescer: Coalescer,
         lock: threading.Lock,
-        on_stop: Callable[[StreamSinkError | None], None],
+        on_stop: Callable[[BaseException | None], None],
     ) -> None:
         self._sink = sink
         self._thread = thread
         self._request = request
-        self._attempt = attempt
-        self.coalescer = coalescer
+        self.attempt: int = attempt
+        self._coalescer = coalescer
         self._lock = lock
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
@@ -73,37 +80,47 @@ class Pump:
         self._renew_at = self._loop.time() + sink.options.lease_s / 3
         self._last: tuple[Draft, Terminal] | None = None
         self._written: Terminal | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        self._coalescer.push(data_draft(AGENT_STARTED, {}, at_ms=sink.runtime.now_ms()))
+        self._task = sink.tasks.start(self._run(), name=f"streamsink run {request.correlation_id}")
+        self._task.add_done_callback(self._ended)
 
-    def start(self) -> None:
-        """Begin sending; the first event says that the attempt has started."""
-        self.coalescer.push(data_draft(AGENT_STARTED, {}, at_ms=self._sink.runtime.now_ms()))
-        name = f"streamsink run {self._request.correlation_id}"
-        self._task = self._sink.tasks.start(self._run(), name=name)
+    def push(self, draft: Draft) -> None:
+        """Hold one more thing to send; under the lock.
+
+        Raises:
+            StreamOverflowError: too much is waiting, or has been said; nothing was taken.
+        """
+        options = self._sink.options
+        if isinstance(draft, DataDraft):
+            draft.bound(options.max_event_bytes)
+        if self._journal.size + self._coalescer.size + draft.size > options.max_run_bytes:
+            raise StreamOverflowError(f"the run says more than a run may: {options.max_run_bytes} bytes")
+        self._coalescer.push(draft)
 
     def wake(self) -> None:
         """Something is waiting. From any thread."""
         if threading.get_ident() == self._loop_thread:
             self._woken.set()
-        elif not self._loop.is_closed():
+            return
+        with suppress(RuntimeError):  # the loop is closed: nothing sends any more
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def finish(self, draft: Draft, terminal: Terminal) -> Terminal:
         """Send what waits and then the terminal; returns the terminal that the timeline holds.
 
-        Cancelling the caller does not stop the sending: the sink owns it.
+        The first call counts. Cancelling the caller does not stop the sending: the sink owns it.
 
         Raises:
             StreamSinkError: no terminal could be written.
         """
-        self._last = (draft, terminal)
-        self._woken.set()
-        if self._task is None:
-            raise RunClosedError("the run has not begun")
+        if self._last is None:
+            self._last = (draft, terminal)
+            self._woken.set()
+            self._sink.tasks.ending(self._task)
         await asyncio.wait({self._task})
-        if self._task.cancelled():
-            raise UnavailableError("the sink was closed before the run's end was written")
-        self._task.result()
+        if self._written is None and self._failure is not None:
+            raise self._failure
         return self._written or terminal
 
     async def _run(self) -> None:
@@ -113,19 +130,26 @@ class Pump:
             await self._send_last(*self._last)
         except (RunClosedError, StaleAttemptError) as reason:
             await self._ended_elsewhere(reason)
-        except StreamSinkError as reason:
-            self._on_stop(reason)
-            raise
         await self._snapshot()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing is sent any more; whoever publishes hears why, whatever it is."""
+        if task.cancelled():
+            self._failure = UnavailableError("the sink was closed before the run's end was written")
+        else:
+            self._failure = task.exception()
+        if self._failure is not None:
+            _log.error("run %s was left open: %s", self._request.correlation_id, type(self._failure).__name__)
+            self._on_stop(self._failure)
 
     async def _turn(self) -> None:
         now = self._loop.time()
         with self._lock:
-            due = self.coalescer.due()
-            drafts = self.coalescer.take(now) if due is not None and due <= now else []
+            due = self._coalescer.due()
+            drafts = self._coalescer.take(now) if due is not None and due <= now else []
         if drafts:
             await self._send(drafts)
-            self.coalescer.sent()
+            self._coalescer.sent()
         elif now >= self._renew_at:
             await self._renew()
         else:
@@ -148,7 +172,7 @@ class Pump:
 
     async def _send_last(self, done: Draft, terminal: Terminal) -> None:
         with self._lock:
-            drafts = self.coalescer.drain()
+            drafts = self._coalescer.drain(self._loop.time())
         await self._send([*drafts, done], terminal)
         self._written = terminal
 
@@ -165,7 +189,7 @@ class Pump:
     async def _send_batch(self, records: tuple[Record, ...], terminal: Terminal | None) -> None:
         batch = Batch(
             correlation_id=self._request.correlation_id,
-            attempt=self._attempt,
+            attempt=self.attempt,
             first_n=self._next_n,
             records=records,
             terminal=terminal,
@@ -185,7 +209,7 @@ class Pump:
     async def _append_again(self, terminal: Terminal | None) -> None:
         """The store lost events: say everything again, as a new attempt in its new epoch."""
         run = await self._persist(lambda: self._sink.get_run(self._thread, self._request.correlation_id))
-        if run is not None and run.attempt > self._attempt:
+        if run is not None and run.attempt > self.attempt:
             raise StaleAttemptError("a newer attempt of this run has begun")
         await self._persist(lambda: self._sink.accept_run(self._thread, self._request))
         lease_s = self._sink.options.lease_s
@@ -194,18 +218,18 @@ class Pump:
         )
         if attempt.terminal is not None:
             raise RunClosedError("the run has its terminal")
-        self._attempt, self._next_n, self._seen = attempt.number, 1, None
+        self.attempt, self._next_n, self._seen = attempt.number, 1, None
         await self._send_records(self._records(self._journal), terminal)
 
     def _records(self, drafts: Iterable[Draft]) -> list[Record]:
         max_bytes = self._sink.options.max_event_bytes
-        return [record for draft in drafts for record in draft.records(self._envelope, self._attempt, max_bytes)]
+        return [record for draft in drafts for record in draft.records(self._envelope, self.attempt, max_bytes)]
 
     async def _renew(self) -> None:
         lease_s = self._sink.options.lease_s
         correlation_id = self._request.correlation_id
         cancel = await self._persist(
-            lambda: self._sink.renew(self._thread, correlation_id, self._attempt, lease_s=lease_s)
+            lambda: self._sink.renew(self._thread, correlation_id, self.attempt, lease_s=lease_s)
         )
         self._renew_at = self._loop.time() + lease_s / 3
         if cancel:

@@ -93,8 +93,11 @@ async def _part(timeline: Timeline, thread: str, snapshot: Snapshot, part: int) 
     if part + 1 < len(snapshot.parts):
         return Replay(f"{snapshot.cursor}~{part + 1}", reset, body, more=True)
     page = await _read(timeline, thread, snapshot.cursor)
-    if page.gone:  # the store lost what the snapshot was made of
-        return _following(page, "", reset=True)
+    if page.gone:
+        newest = await timeline.get_snapshot(thread)
+        if newest is not None and newest.cursor != snapshot.cursor:  # written, and trimmed to, meanwhile
+            return await _part(timeline, thread, newest, 0)
+        return _following(page, "", reset=True)  # the store lost what the snapshot was made of
     return _following(page, str(snapshot.cursor), reset=reset, snapshot=body)
 
 
@@ -114,9 +117,9 @@ async def write_snapshot(timeline: Timeline, thread: str) -> bool:
     conversation = Conversation.from_parts(old.parts) if old is not None else Conversation()
     cursor = old.cursor if old is not None else None
     page = await _read(timeline, thread, cursor)
-    if page.gone and old is not None:
-        conversation = Conversation()
     while page.events:
+        if page.gone:  # the store has lost what was folded so far
+            conversation = Conversation()
         for event in page.events:
             conversation.apply(event.target, msgspec.json.decode(event.json()))
         cursor = Cursor.parse(page.events[-1].cursor)

@@ -41,6 +41,7 @@ class TaskOwner:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run ``work`` until it ends or this owner closes. Its failure is the caller's to look at."""
@@ -49,23 +50,45 @@ class TaskOwner:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def aclose(self, *, grace_s: float = 0.0) -> None:
-        """Give the tasks ``grace_s`` seconds, then cancel those left; returns when all have ended."""
-        if self._tasks and grace_s > 0:
-            await asyncio.wait(set(self._tasks), timeout=grace_s)
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+    def ending(self, task: asyncio.Task[Any]) -> None:
+        """This task is about to end by itself, and what it does until then should not be lost."""
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def aclose(self, *, grace_s: float = 0.0, ending_s: float = 0.0) -> None:
+        """Give the tasks ``grace_s`` seconds, and those that are ``ending`` another ``ending_s``, then cancel those
+        left; returns when all have ended."""
+        try:
+            await _wait(self._tasks, grace_s)
+            await _cancel(self._tasks - self._ending)
+            await _wait(self._ending, ending_s)
+        finally:  # also when this is cancelled
+            while self._tasks:  # one that is being cancelled may start another
+                await _cancel(self._tasks)
+
+
+async def _wait(tasks: set[asyncio.Task[Any]], timeout_s: float) -> None:
+    if tasks and timeout_s > 0:
+        await asyncio.wait(set(tasks), timeout=timeout_s)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(set(tasks))
 
 
 async def run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Run ``work`` to its end: True; or until ``stop`` is set, then cancel it and wait for it: False.
+    """Run ``work`` to its end: True; or until ``stop`` is set, then cancel it and wait for it: False. Where it is set
+    already, ``work`` does not begin.
 
     Raises:
         BaseException: whatever ``work`` raises, other than for being cancelled here.
     """
+    if stop.is_set():
+        work.close()
+        return False
     task = asyncio.ensure_future(work)
     stopped = asyncio.ensure_future(stop.wait())
     try:
@@ -75,6 +98,8 @@ async def run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bo
         finished = task.done()
         task.cancel()
         await asyncio.wait({task, stopped})
-    if not task.cancelled():
+        if not task.cancelled():
+            task.exception()  # looked at, even when the caller's own cancellation hides it
+    if finished or not task.cancelled():
         task.result()
     return finished

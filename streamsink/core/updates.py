@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from streamsink.core import utf16
 from streamsink.core.drafts import Draft, Mode, Texts, data_draft
 from streamsink.core.events import (
     AGENT_APPROVAL,
@@ -76,21 +77,20 @@ class UpdateReader:
                 return self._other
 
     def _streamed(self, target: str, key: str | None, text: str, mode: Mode, at_ms: int) -> Iterator[Draft]:
-        if not text and mode == "append":
-            return
-        draft = self._texts.piece(target, key or self._texts.automatic_key(), text, mode, at_ms=at_ms)
+        if text or mode == "replace":
+            yield from self._piece(target, key or self._texts.automatic_key(), text, mode, at_ms)
+
+    def _piece(self, target: str, key: str, text: str, mode: Mode, at_ms: int, **extra: str) -> Iterator[Draft]:
+        draft = self._texts.piece(target, key, text, mode, at_ms=at_ms, extra=extra)
         if draft is not None:
             yield draft
 
     def _tool_call(self, content: Any, at_ms: int) -> Iterator[Draft]:
         call_id = str(content.call_id)
-        name = self._tool_names.setdefault(call_id, content.name or "") or content.name or ""
-        self._tool_names[call_id] = name
+        name = self._tool_names[call_id] = self._tool_names.get(call_id) or utf16.clean(content.name or "")
         mode: Mode = "replace" if content.merge_mode == "replace" else "append"
         arguments = as_json_text(content.arguments)
-        draft = self._texts.piece(AGENT_TOOL_CALL, call_id, arguments, mode, at_ms=at_ms, extra={"name": name})
-        if draft is not None:
-            yield draft
+        yield from self._piece(AGENT_TOOL_CALL, call_id, arguments, mode, at_ms, name=name)
 
     def _tool_result(self, content: Any, at_ms: int) -> Iterator[Draft]:
         fields = {
@@ -111,7 +111,7 @@ class UpdateReader:
             "name": str(call.name or ""),
             "arguments": as_json_text(call.arguments),
         }
-        yield data_draft(AGENT_APPROVAL, fields, at_ms=at_ms)
+        yield data_draft(AGENT_APPROVAL, plain(fields), at_ms=at_ms)
 
     def _error(self, content: Any, at_ms: int) -> Iterator[Draft]:
         # The details are the provider's own diagnostics; code and message are meant for people.
@@ -119,7 +119,7 @@ class UpdateReader:
         yield data_draft(AGENT_CONTENT, plain(fields), at_ms=at_ms)
 
     def _other(self, content: Any, at_ms: int) -> Iterator[Draft]:
-        fields = {"contentType": str(content.type), "content": members(content)}
+        fields = {"contentType": utf16.clean(str(content.type)), "content": members(content)}
         yield data_draft(AGENT_CONTENT, fields, at_ms=at_ms)
 
     def _add_usage(self, details: Mapping[str, Any]) -> None:
@@ -144,12 +144,17 @@ def members(content: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """``value`` as JSON values; what JSON cannot say becomes its text."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return utf16.clean(str.__str__(value))  # what an enumeration's member is, not what it is called
+    for number in (int, float):
+        if isinstance(value, number):
+            return number(value)
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {utf16.clean(str(name)): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
     if hasattr(value, "to_dict"):
         return plain(value.to_dict())
-    return str(value)
+    return utf16.clean(str(value))

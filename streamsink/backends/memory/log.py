@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
-from streamsink.backends.memory.runs import RunEntry, RunTable
+from streamsink.backends.memory.runs import LastBatch, RunEntry, RunTable
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import EpochChangedError, InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
@@ -80,15 +80,19 @@ class ThreadLog:
         """``Timeline.append``."""
         self._check_epoch(batch, now_ms)
         entry = self.runs.get(batch.correlation_id)
-        last = entry.last
-        if last is not None and last.is_repeated_by(batch) and self._head and last.epoch == self._head.epoch:
-            return last.appended(entry.cancel, repeated=True)
+        if entry.last is not None and entry.last.is_repeated_by(batch):
+            return self._again(entry, entry.last)
         self._check_order(entry, batch)
         events = self._append(batch.records, now_ms)
-        entry.note(batch, int(events[0].epoch), events[0].seq, now_ms)
+        last = entry.note(batch, int(events[0].epoch), events[0].seq, now_ms)
         if batch.terminal is not None:
             self.runs.close(entry, batch.terminal)
-        return entry.appended()
+        return last.appended(entry.cancel, repeated=False)
+
+    def _again(self, entry: RunEntry, last: LastBatch) -> Appended:
+        if self._head is not None and self._head.epoch != last.epoch:
+            raise EpochChangedError(self._head.epoch)
+        return last.appended(entry.cancel, repeated=True)
 
     def _check_epoch(self, batch: Batch, now_ms: int) -> None:
         if batch.seen is None:
@@ -194,9 +198,11 @@ class ThreadLog:
     def forget_after(self, place: Cursor) -> None:
         """Lose what came after ``place``, as a store does that fails over to a replica which lagged behind."""
         keep = bisect.bisect_right(self._places, place)
+        self.size -= sum(len(event.body) for event in self._events[keep:])
         del self._events[keep:], self._places[keep:]
         self._head = place
         if self.snapshot is not None and self.snapshot.cursor > place:
+            self.size -= sum(map(len, self.snapshot.parts))
             self.snapshot = None
 
     def _new_epoch(self, now_ms: int) -> int:

@@ -89,16 +89,11 @@ class RunEntry:
         self.state = "interrupted"
         self.deadline_ms = now_ms + self.redelivery_s * 1000
 
-    def note(self, batch: Batch, epoch: int, first_seq: int, now_ms: int) -> None:
+    def note(self, batch: Batch, epoch: int, first_seq: int, now_ms: int) -> LastBatch:
         """A batch was appended."""
         self.last = LastBatch(batch.attempt, batch.first_n, len(batch.records), epoch, first_seq)
         self.lease(self.lease_s, now_ms)
-
-    def appended(self) -> Appended:
-        """Where the newest batch stands."""
-        if self.last is None:
-            raise NotFoundError("nothing has been appended to this run")
-        return self.last.appended(self.cancel, repeated=False)
+        return self.last
 
 
 class RunTable:
@@ -144,10 +139,9 @@ class RunTable:
         return entry, True
 
     def _known(self, request: RunRequest) -> RunEntry | None:
-        used = self._keys.get(request.idempotency_key or "")
-        if used is None:
+        if request.idempotency_key is None or request.idempotency_key not in self._keys:
             return self.find(request.correlation_id)
-        correlation_id, fingerprint = used
+        correlation_id, fingerprint = self._keys[request.idempotency_key]
         if fingerprint != request.fingerprint:
             raise KeyReusedError("this Idempotency-Key was used for another request; use a fresh one")
         return self.find(correlation_id)
@@ -177,4 +171,5 @@ class RunTable:
         self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
         while len(self._closed) > _KEEP_CLOSED:
             forgotten = self._closed.pop(next(iter(self._closed)))
-            self._keys.pop(forgotten.key or "", None)
+            if forgotten.key is not None:
+                del self._keys[forgotten.key]

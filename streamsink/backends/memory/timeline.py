@@ -63,10 +63,13 @@ class MemoryTimeline(Timeline):
         return self._logs.get(thread) or ThreadLog(thread, keep_events=self._limits.events)
 
     def _check(self, thread: str) -> None:
-        if self._closed:
-            raise UnavailableError("the timeline is closed")
+        self._check_open()
         if thread in self._tombstones:
             raise ThreadDeletedError("this thread has been deleted")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UnavailableError("the timeline is closed")
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         log = self.log(thread)
@@ -122,6 +125,7 @@ class MemoryTimeline(Timeline):
         return self._known(thread).interrupt(correlation_id, attempt, self._runtime.now_ms())
 
     async def get_run(self, thread: str, correlation_id: str) -> Run | None:
+        self._check_open()
         log = self._logs.get(thread)
         entry = log.runs.find(correlation_id) if log is not None else None
         return entry.view() if entry is not None else None
@@ -195,8 +199,7 @@ class MemoryTimeline(Timeline):
         self._size -= log.counted if log is not None else 0
 
     async def check(self) -> None:
-        if self._closed:
-            raise UnavailableError("the timeline is closed")
+        self._check_open()
 
     async def aclose(self) -> None:
         self._closed = True

@@ -1,0 +1,120 @@
+"""Dependencies point inward, hosts → core ← backends, and what decides about protocols and state does no I/O."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import streamsink
+
+ROOT = Path(streamsink.__file__).parent
+MODULES = {
+    ".".join(("streamsink", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+SANS_IO = [
+    *(
+        f"streamsink.core.{name}"
+        for name in (
+            "access", "auth_settings", "coalescer", "conversation", "cursor", "delivery", "drafts", "errors", "events",
+            "items", "limits", "names", "origins", "secrets", "sequencer", "settings", "thread_ids", "tickets",
+            "timeline", "updates", "utf16", "variables",
+        )
+    ),
+    *(
+        f"streamsink.backends.gateway.{name}"
+        for name in ("connection", "frame", "handshake", "http", "json_protocol", "messages", "negotiate", "tokens")
+    ),
+    "streamsink.backends.memory.log",
+    "streamsink.backends.memory.runs",
+]  # fmt: skip
+IO = {"asyncio", "concurrent", "datetime", "os", "pathlib", "random", "select", "socket", "ssl", "subprocess",
+      "threading", "time", "urllib.request"}  # fmt: skip
+
+
+def imports(module: str) -> set[str]:
+    """The modules that a module imports, wherever in it, but for annotations."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    for_types = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            name = str(node.module)
+            found |= {f"{name}.{alias.name}" if f"{name}.{alias.name}" in MODULES else name for alias in node.names}
+    return found
+
+
+def within(*packages: str) -> list[str]:
+    return sorted(name for name in MODULES if name.startswith(tuple(f"streamsink.{each}" for each in packages)))
+
+
+def backend_of(module: str) -> str:
+    return module.removeprefix("streamsink.backends.").partition(".")[0]
+
+
+@pytest.mark.parametrize("module", SANS_IO)
+def test_protocol_and_state_do_no_io(module: str) -> None:
+    assert not {name for name in imports(module) if name in IO or name.partition(".")[0] in IO}
+
+
+@pytest.mark.parametrize("module", within("core"))
+def test_the_core_knows_nobody(module: str) -> None:
+    foreign = {
+        name
+        for name in imports(module)
+        if not name.startswith("streamsink.core") and name.partition(".")[0] not in sys.stdlib_module_names
+    }
+
+    assert foreign <= {"msgspec"}
+
+
+@pytest.mark.parametrize("module", within("backends"))
+def test_backends_know_the_core_and_what_they_share(module: str) -> None:
+    own = ("streamsink.core", "streamsink.plugins", f"streamsink.backends.{backend_of(module)}")
+    foreign = {name for name in imports(module) if name.startswith("streamsink") and not name.startswith(own)}
+
+    assert all(name.startswith("streamsink.backends.gateway") for name in foreign)
+    assert not foreign or backend_of(module) != "gateway"
+
+
+@pytest.mark.parametrize("module", within("hosts", "opening", "plugins", "sync"))
+def test_nobody_outside_imports_a_named_backend(module: str) -> None:
+    assert not {name for name in imports(module) if name.startswith("streamsink.backends")}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_the_package_does_not_need_its_demonstration_or_its_test_helpers(module: str) -> None:
+    if module.startswith(("streamsink.demo", "streamsink.testing")):
+        return
+
+    assert not {name for name in imports(module) if name.startswith("streamsink.testing")}
+
+
+def test_a_publisher_needs_no_extra() -> None:
+    """What ``import streamsink`` loads is in the package's own dependencies."""
+    seen: set[str] = set()
+    waiting = ["streamsink"]
+    foreign: set[str] = set()
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        names = imports(module)
+        waiting += [name for name in names if name in MODULES]
+        foreign |= {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"streamsink"}
+
+    assert foreign <= {"jwt", "msgspec", "pluggy"}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from streamsink.core.errors import StreamSinkError
 from streamsink.core.identity import Action, Request, User
-from streamsink.core.publishing import PublishOptions, RunPublisher, current_run
+from streamsink.core.options import PublishOptions
+from streamsink.core.publishing import RunPublisher, current_run
 from streamsink.core.settings import Settings
 from streamsink.core.sink import StreamSink
 from streamsink.opening import open_sink

@@ -12,7 +12,7 @@ from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
 from streamsink.core.errors import UnavailableError
 from streamsink.core.events import Terminal
-from streamsink.core.publishing import PublishOptions
+from streamsink.core.options import PublishOptions
 from streamsink.sync import SyncSink
 from streamsink.testing.checking import expect
 from tests.support.worlds import RecordingDelivery

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streamsink.core.delivery import ConnectInfo, Delivery
     from streamsink.core.events import Event
     from streamsink.core.identity import User
-    from streamsink.core.publishing import PublishOptions
+    from streamsink.core.options import PublishOptions
     from streamsink.core.runtime import Runtime
     from streamsink.core.timeline import (
         Accepted,
@@ -156,6 +156,7 @@ class ComposedSink(StreamSink):
 
     async def cancel(self, thread: str, correlation_id: str | None = None) -> Cancelled:
         cancelled = await self._timeline.cancel(thread, correlation_id)
+        self.tell_cancelled(thread, cancelled.correlation_ids)
         await self.deliver(thread, cancelled.events)
         return cancelled
 

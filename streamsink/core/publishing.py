@@ -8,11 +8,11 @@ import logging
 import threading
 from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streamsink.core import utf16
-from streamsink.core.coalescer import Coalescer, Pacer
+from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
 from streamsink.core.errors import RunClosedError, StreamOverflowError
 from streamsink.core.events import (
@@ -24,6 +24,7 @@ from streamsink.core.events import (
     Status,
     Terminal,
 )
+from streamsink.core.failures import explain
 from streamsink.core.identity import resolve
 from streamsink.core.pump import Pump
 from streamsink.core.runtime import run_unless
@@ -31,53 +32,11 @@ from streamsink.core.timeline import RunRequest
 from streamsink.core.updates import UpdateReader, plain
 
 if TYPE_CHECKING:
-    from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
 
-__all__ = ["PublishOptions", "RunPublisher", "current_run", "publish"]
+__all__ = ["RunPublisher", "current_run", "publish"]
 
 _log = logging.getLogger("streamsink")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishOptions:
-    """How runs are published.
-
-    Args:
-        window_s: text of one message is merged for so long after the previous send.
-        max_event_bytes: no event is larger: the smallest limit on its way.
-        max_buffer_bytes: what one run may have waiting, before it ends with ``stream_overflow``.
-        max_run_bytes: what one run may say, all in all, before it ends with ``stream_overflow``: it is kept until the
-            run's end, for a store that loses events.
-        lease_s: a producer that is silent for so long is taken for dead.
-        give_up_s: how long an unreachable store is tried, before the run fails visibly.
-        snapshot_every: records between two snapshots of a running run.
-        pacer: the budget in messages per second, shared by all runs.
-    """
-
-    window_s: float = 0.025
-    max_event_bytes: int = 65_536
-    max_buffer_bytes: int = 1_048_576
-    max_run_bytes: int = 16_777_216
-    lease_s: float = 30.0
-    give_up_s: float = 30.0
-    snapshot_every: int = 1_000
-    pacer: Pacer = field(default_factory=Pacer)
-
-    @classmethod
-    def from_settings(cls, settings: Settings, *, window_s: float = 0.025) -> Self:
-        """What the settings say.
-
-        Args:
-            window_s: the backend's own window, where the settings name none.
-        """
-        return cls(
-            window_s=window_s if settings.window_ms is None else settings.window_ms / 1000,
-            max_event_bytes=settings.limits.max_event_bytes,
-            max_buffer_bytes=settings.limits.max_buffer_bytes,
-            lease_s=settings.times.lease_s,
-            pacer=Pacer(settings.budget_per_s),
-        )
 
 
 _current: contextvars.ContextVar[RunPublisher] = contextvars.ContextVar("streamsink_current_run")
@@ -301,17 +260,6 @@ class RunPublisher:
         else:
             code, message = explain(exc)
             await self.finish("failed", code=code, message=message)
-
-
-def explain(exc: BaseException) -> tuple[str, str]:
-    """The code and the sentence that people see for a failure; never an exception's own text."""
-    if not isinstance(exc, Exception):  # cancelled, or the whole program is ending
-        return "shutdown", "The host stopped before the answer was complete."
-    if isinstance(exc, TimeoutError):
-        return "time_limit", "The answer took too long."
-    if isinstance(exc, StreamOverflowError):
-        return "stream_overflow", "The answer came faster than it could be sent."
-    return "agent_error", "The agent could not complete its answer."
 
 
 async def publish(run: RunPublisher, source: AsyncIterable[Any] | Iterable[Any]) -> Terminal:

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from streamsink.core.delivery import Delivery
-from streamsink.core.publishing import PublishOptions, RunPublisher, publish
+from streamsink.core.options import PublishOptions
+from streamsink.core.publishing import RunPublisher, publish
 from streamsink.core.runtime import Runtime, TaskOwner
 from streamsink.core.timeline import Appended, Batch, RunRequest, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
 
     from streamsink.core.events import Terminal
 
@@ -34,6 +35,7 @@ class StreamSink(Timeline, Delivery):
         self.options: PublishOptions = options or PublishOptions()
         self.runtime: Runtime = runtime or Runtime()
         self.tasks: TaskOwner = TaskOwner()
+        self._listeners: dict[tuple[str, str], set[Callable[[], None]]] = {}
 
     @abstractmethod
     async def send(self, thread: str, batch: Batch) -> Appended:
@@ -68,6 +70,27 @@ class StreamSink(Timeline, Delivery):
                 ``message`` are not looked at.
         """
         return RunPublisher(self, thread, request=request, agent=agent, message=message)
+
+    def on_cancel(self, thread: str, correlation_id: str, stop: Callable[[], None]) -> Callable[[], None]:
+        """Have ``stop`` called when somebody cancels the run through this very sink; answers how to end that.
+
+        A short cut for producers of this process: all others hear of it by their next append or renewal.
+        """
+        listeners = self._listeners.setdefault((thread, correlation_id), set())
+        listeners.add(stop)
+
+        def unlisten() -> None:
+            listeners.discard(stop)
+            if not listeners:
+                self._listeners.pop((thread, correlation_id), None)
+
+        return unlisten
+
+    def tell_cancelled(self, thread: str, correlation_ids: Iterable[str]) -> None:
+        """Tell this process's producers of these runs."""
+        for correlation_id in correlation_ids:
+            for stop in tuple(self._listeners.get((thread, correlation_id), ())):
+                stop()
 
     async def publish(
         self,

@@ -49,9 +49,7 @@ def test_listed_origins_are_allowed_exactly() -> None:
     assert not origins.allows("http://localhost:3001", HERE)
 
 
-@pytest.mark.parametrize(
-    "wrong", ["*", "https://*.example.com", "null", "https://a.b/", "https://a.b/c", "a.b", ""]
-)
+@pytest.mark.parametrize("wrong", ["*", "https://*.example.com", "null", "https://a.b/", "https://a.b/c", "a.b", ""])
 def test_the_list_takes_exact_origins_only(wrong: str) -> None:
     with pytest.raises(ValueError, match="scheme://host"):
         Origins([wrong])

@@ -21,7 +21,8 @@ from streamsink.core.errors import (
     UnavailableError,
 )
 from streamsink.core.events import Terminal
-from streamsink.core.publishing import PublishOptions, RunPublisher, current_run, publish
+from streamsink.core.options import PublishOptions
+from streamsink.core.publishing import RunPublisher, current_run, publish
 from streamsink.core.settings import Settings
 from streamsink.testing.checking import conversation, expect, request, texts_of
 from streamsink.testing.clock import virtual_time

@@ -139,14 +139,35 @@ def test_a_wish_to_end_is_heard_with_the_next_append_or_renewal(speaks: bool) ->
     async def heard_after() -> float:
         async with world(lease_s=30.0) as w, w.sink.run("t") as run:
             await steps()
-            await w.sink.cancel("t")
+            await w.timeline.cancel("t")
             if speaks:
                 run.text("x")
             await run.cancelled.wait()
             run.text("may still be said")
             return now()
 
-    assert heard_after() == pytest.approx(0 if speaks else 10)
+    assert heard_after() == pytest.approx(0 if speaks else 2)
+
+
+@virtual_time
+async def test_a_wish_to_end_through_the_same_sink_is_heard_at_once() -> None:
+    async with world() as w, w.sink.run("t") as run:
+        await steps()
+        await w.sink.cancel("t", run.correlation_id)
+
+        assert run.cancelled.is_set()
+        assert now() == 0
+
+
+@virtual_time
+async def test_a_run_that_has_ended_hears_nothing_more() -> None:
+    async with world() as w:
+        async with w.sink.run("t") as run:
+            pass
+        await steps()
+        w.sink.tell_cancelled("t", [run.correlation_id, "another"])
+
+        assert not run.cancelled.is_set()
 
 
 @virtual_time

@@ -96,9 +96,7 @@ def test_variables_of_backends_are_known_when_somebody_says_so() -> None:
 
 
 def test_an_event_fits_into_the_buffer() -> None:
-    with pytest.raises(
-        SettingsError, match="STREAM_MAX_BUFFER_BYTES should be at least STREAM_MAX_EVENT_BYTES"
-    ):
+    with pytest.raises(SettingsError, match="STREAM_MAX_BUFFER_BYTES should be at least STREAM_MAX_EVENT_BYTES"):
         Settings.from_environ({"STREAM_MAX_BUFFER_BYTES": "65536", "STREAM_MAX_EVENT_BYTES": "65537"})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from streamsink.core.errors import UnavailableError
 from streamsink.core.events import Terminal
-from streamsink.core.publishing import PublishOptions
+from streamsink.core.options import PublishOptions
 from streamsink.core.sink import StreamSink
 from streamsink.testing.checking import request
 from streamsink.testing.clock import virtual_time

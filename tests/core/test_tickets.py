@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsink.core.errors import ForbiddenError, InvalidRequestError
-from streamsink.core.identity import Action
 from streamsink.core.secrets import SecretRing
 from streamsink.core.tickets import MAX_LIFETIME_S, Ticket, Tickets
 
@@ -106,4 +105,4 @@ def test_signed_text_that_is_no_base64_is_refused() -> None:
 )
 def test_what_cannot_be_granted_is_not_minted(thread: str, actions: list[Any], lifetime_s: float) -> None:
     with pytest.raises(InvalidRequestError):
-        Tickets(RING, Clock()).mint(thread, cast(list[Action], actions), lifetime_s)
+        Tickets(RING, Clock()).mint(thread, cast("list[Action]", actions), lifetime_s)

@@ -49,9 +49,7 @@ def test_each_variable_sets_its_field() -> None:
         "STREAM_PAUSE_S": "0.25",
     }
 
-    assert read(Outer, environ) == Outer(
-        count=20, colour="green", names=("A", "B", "C"), inner=Inner(pause_s=0.25)
-    )
+    assert read(Outer, environ) == Outer(count=20, colour="green", names=("A", "B", "C"), inner=Inner(pause_s=0.25))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

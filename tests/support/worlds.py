@@ -12,7 +12,7 @@ from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
 from streamsink.core.delivery import ConnectInfo, Delivery
 from streamsink.core.errors import UnavailableError
-from streamsink.core.publishing import PublishOptions
+from streamsink.core.options import PublishOptions
 from streamsink.testing.checking import events_of
 from streamsink.testing.clock import virtual_runtime
 

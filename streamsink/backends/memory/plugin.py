@@ -42,7 +42,7 @@ def _make_sink(context: BackendContext, own: MemorySettings) -> StreamSink:
     except ModuleNotFoundError as error:
         raise MissingExtraError("the memory backend's gateway", "asgi") from error
     from streamsink.core.composed import ComposedSink
-    from streamsink.core.publishing import PublishOptions
+    from streamsink.core.options import PublishOptions
 
     if context.settings.history not in (None, "memory"):
         raise SettingsError("STREAM_HISTORY", "unset or `memory` while STREAM_BACKEND is `memory`")

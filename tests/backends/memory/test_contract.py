@@ -12,7 +12,7 @@ from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
 from streamsink.core.errors import UnavailableError
 from streamsink.core.identity import User
-from streamsink.core.publishing import PublishOptions
+from streamsink.core.options import PublishOptions
 from streamsink.core.runtime import Runtime
 from streamsink.testing.contract import CONTRACT, Check
 from streamsink.testing.serving import serving

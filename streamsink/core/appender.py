@@ -1,0 +1,140 @@
+"""One run's place in its timeline: its attempt, its next record, its lease; and patience with the store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from streamsink.core.errors import RunClosedError, StaleAttemptError, UnavailableError
+from streamsink.core.timeline import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from streamsink.core.cursor import Cursor
+    from streamsink.core.events import Record, Terminal
+    from streamsink.core.sink import StreamSink
+    from streamsink.core.timeline import RunRequest
+
+__all__ = ["Appender"]
+
+_T = TypeVar("_T")
+
+# A batch is a bounded piece of work for the store, however much is waiting.
+_MAX_BATCH_BYTES: Final = 262_144
+_FIRST_RETRY_S: Final = 0.05
+_LONGEST_RETRY_S: Final = 2.0
+# How soon a producer elsewhere hears of a cancel while it has nothing to say.
+_LONGEST_SILENCE_S: Final = 2.0
+
+
+class Appender:
+    """Appends to one run, one batch at a time. Every call is repeated while the store cannot be reached, within
+    ``PublishOptions.give_up_s``, and then raises ``UnavailableError``.
+
+    Attributes:
+        attempt: the attempt that is being published; a later one after ``restart``.
+        renew_at: when to ``renew``, on the loop's clock, unless something is appended before.
+    """
+
+    def __init__(self, sink: StreamSink, thread: str, request: RunRequest, attempt: int) -> None:
+        self._sink = sink
+        self._thread = thread
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        self._next_n = 1
+        self._seen: Cursor | None = None
+        self.attempt: int = attempt
+        self.renew_at: float = self._next_renewal()
+
+    def _next_renewal(self) -> float:
+        return self._loop.time() + min(self._sink.options.lease_s / 3, _LONGEST_SILENCE_S)
+
+    async def append(self, records: Sequence[Record], terminal: Terminal | None) -> bool:
+        """Append and deliver, in as few batches as they fit in; True when somebody wants the run to end.
+
+        Raises:
+            StreamSinkError: as ``Timeline.append``.
+        """
+        cancel = False
+        batches = list(_split(records))
+        for i, part in enumerate(batches):
+            cancel = await self._append(part, terminal if i == len(batches) - 1 else None)
+        return cancel
+
+    async def _append(self, records: tuple[Record, ...], terminal: Terminal | None) -> bool:
+        batch = Batch(
+            correlation_id=self._request.correlation_id,
+            attempt=self.attempt,
+            first_n=self._next_n,
+            records=records,
+            terminal=terminal,
+            seen=self._seen,
+        )
+        appended = await self._persist(lambda: self._sink.send(self._thread, batch))
+        self._next_n += len(records)
+        self._seen = appended.cursor
+        self.renew_at = self._next_renewal()
+        return appended.cancel
+
+    async def renew(self) -> bool:
+        """Extend the lease; True when somebody wants the run to end.
+
+        Raises:
+            StreamSinkError: as ``Timeline.renew``.
+        """
+        lease_s = self._sink.options.lease_s
+        correlation_id = self._request.correlation_id
+        cancel = await self._persist(
+            lambda: self._sink.renew(self._thread, correlation_id, self.attempt, lease_s=lease_s)
+        )
+        self.renew_at = self._next_renewal()
+        return cancel
+
+    async def restart(self) -> None:
+        """The store lost events, perhaps the run itself: begin another attempt, to say everything again.
+
+        Raises:
+            StaleAttemptError: somebody else has begun one.
+            RunClosedError: the run has its terminal.
+        """
+        run = await self._persist(lambda: self._sink.get_run(self._thread, self._request.correlation_id))
+        if run is not None and run.attempt > self.attempt:
+            raise StaleAttemptError("a newer attempt of this run has begun")
+        await self._persist(lambda: self._sink.accept_run(self._thread, self._request))
+        lease_s = self._sink.options.lease_s
+        attempt = await self._persist(
+            lambda: self._sink.begin_attempt(self._thread, self._request.correlation_id, lease_s=lease_s)
+        )
+        if attempt.terminal is not None:
+            raise RunClosedError("the run has its terminal")
+        self.attempt, self._next_n, self._seen = attempt.number, 1, None
+
+    async def terminal(self) -> Terminal | None:
+        """How the run ended, according to the timeline."""
+        run = await self._persist(lambda: self._sink.get_run(self._thread, self._request.correlation_id))
+        return run.terminal if run is not None else None
+
+    async def _persist(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        give_up_at = self._loop.time() + self._sink.options.give_up_s
+        delay_s = _FIRST_RETRY_S
+        while True:
+            try:
+                return await call()
+            except UnavailableError:
+                if self._loop.time() + delay_s > give_up_at:
+                    raise
+                await asyncio.sleep(self._sink.runtime.jittered(delay_s))
+                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+
+
+def _split(records: Sequence[Record]) -> list[tuple[Record, ...]]:
+    batches: list[list[Record]] = [[]]
+    size = 0
+    for record in records:
+        if batches[-1] and size + len(record.body) > _MAX_BATCH_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(record)
+        size += len(record.body)
+    return [tuple(batch) for batch in batches]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from streamsink.core.errors import ForbiddenError, InvalidRequestError
 from streamsink.core.secrets import SecretRing
 from streamsink.core.tickets import MAX_LIFETIME_S, Ticket, Tickets
+
+if TYPE_CHECKING:
+    from streamsink.core.identity import Action
 
 NOW = 1_700_000_000.5
 RING = SecretRing.parse("s" * 32)

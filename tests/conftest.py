@@ -23,7 +23,7 @@ settings.load_profile("repeatable")
 _START_UP = (
     ("streamsink/plugins.py", {"create_plugin_manager"}),
     ("streamsink/hosts/page.py", {"__init__"}),
-    ("streamsink/demo/chat_clients.py", {"_client_type"}),
+    ("importlib/metadata/__init__.py", {"version"}),
 )
 
 

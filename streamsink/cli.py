@@ -45,7 +45,7 @@ def serve(agents: str, host: str, port: int) -> None:
     """
     try:
         _serve(agents, host, port)
-    except StreamSinkError as error:
+    except (StreamSinkError, OSError) as error:  # the latter: the port is taken
         raise click.ClickException(str(error)) from error
 
 
@@ -64,6 +64,8 @@ def load_agents(where: str) -> Sequence[SupportsAgentRun] | Mapping[str, Support
         SettingsError: there is no such module or attribute.
     """
     module_name, _, attribute = where.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise SettingsError("AGENTS", f"module:attribute of an agent; {where!r} names no module")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  as every server does that is given module:attribute
     try:
         found: Any = getattr(importlib.import_module(module_name), attribute or "agents")

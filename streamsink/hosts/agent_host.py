@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from streamsink.core.events import Terminal
     from streamsink.core.timeline import RunRequest
@@ -53,10 +54,10 @@ class AgentHost(ABC):
         """Whether a cancel in the timeline reaches what runs here."""
 
     @abstractmethod
-    def reserve(self, user_id: str) -> None:
-        """Make sure that this user may have one more run.
+    def reserve(self, user_id: str) -> AbstractContextManager[None]:
+        """Keep room for one more run of this user while inside, where it is accepted and started.
 
-        Raises:
+        Raises, on entering:
             BusyError: too many are open.
             UnavailableError: this host is stopping.
         """
@@ -66,7 +67,7 @@ class AgentHost(ABC):
         """Execute an accepted run in the background; its end is its terminal.
 
         Raises:
-            UnavailableError: it could not be started, and will not be.
+            UnavailableError: it could not be started, and will not be; it has its terminal.
         """
 
     @abstractmethod
@@ -83,4 +84,4 @@ class AgentHost(ABC):
 
     @abstractmethod
     async def forget(self, thread: str) -> None:
-        """Forget what the agents remember of a thread."""
+        """End what runs here on a deleted thread, and forget what the agents remember of it."""

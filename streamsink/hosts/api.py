@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from streamsink.core.errors import ForbiddenError, StreamSinkError, UnauthenticatedError
 from streamsink.core.identity import Action, Authorize, Identify, Request, User, resolve
 from streamsink.core.names import THREAD_ID
+from streamsink.hosts.failures import frames
 from streamsink.hosts.http import Call, Reply, error_reply
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from streamsink.core.thread_ids import ThreadIds
     from streamsink.hosts.agent_host import AgentHost
 
-__all__ = ["Api", "Handler", "PublicHandler", "Route", "Services"]
+__all__ = ["AnyRoute", "Api", "Handler", "PublicHandler", "PublicRoute", "Route", "Services"]
 
 _log = logging.getLogger("streamsink")
 
@@ -67,19 +68,28 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One call of the API.
+    """One call of the API, for identified callers.
 
     Args:
         method: in capitals.
         path: without the mount prefix; ``{name}`` stands for one segment, ``{name:path}`` for the rest.
-        handler: who answers an identified caller.
-        public: who answers anybody, instead.
     """
 
     method: str
     path: str
-    handler: Handler | None = None
-    public: PublicHandler | None = None
+    handler: Handler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicRoute:
+    """One call of the API that anybody may make; otherwise as ``Route``."""
+
+    method: str
+    path: str
+    handler: PublicHandler
+
+
+AnyRoute: TypeAlias = Route | PublicRoute
 
 
 class Api:
@@ -92,32 +102,32 @@ class Api:
         limiter: bounds each caller's rate.
     """
 
-    def __init__(self, routes: Sequence[Route], *, identify: Identify, origins: Origins, limiter: RateLimiter) -> None:
-        self.routes: tuple[Route, ...] = tuple(routes)
+    def __init__(
+        self, routes: Sequence[AnyRoute], *, identify: Identify, origins: Origins, limiter: RateLimiter
+    ) -> None:
+        self.routes: tuple[AnyRoute, ...] = tuple(routes)
         self._identify = identify
         self._origins = origins
         self._limiter = limiter
 
-    async def answer(self, route: Route, call: Call) -> Reply:
+    async def answer(self, route: AnyRoute, call: Call) -> Reply:
         """The reply to one call; never raises but for cancellation."""
         try:
             reply = await self._answer(route, call)
         except StreamSinkError as error:
             reply = error_reply(error)
         except Exception as error:
-            _log.exception("%s %s failed", route.method, route.path, exc_info=error)
+            _log.error("%s %s failed: %s", route.method, route.path, frames(error))
             reply = error_reply(StreamSinkError("something went wrong here; it has been logged"))
         return reply.with_headers(*self.cors(call.request, call.base_url))
 
-    async def _answer(self, route: Route, call: Call) -> Reply:
-        if route.public is not None:
-            return await route.public(call)
+    async def _answer(self, route: AnyRoute, call: Call) -> Reply:
+        if isinstance(route, PublicRoute):
+            return await route.handler(call)
         self._check_origin(call)
         user = await resolve(self._identify(call.request))
         if user is None:
             raise UnauthenticatedError("say who you are: send a bearer token, a service key or the session cookie")
-        if route.handler is None:
-            raise StreamSinkError(f"{route.path} has no handler")
         try:
             self._limiter.spend(user.id)
             reply = await route.handler(call, user)

@@ -21,28 +21,35 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as StarletteRoute
 
 from streamsink.core.delivery import ServesClients
-from streamsink.core.errors import NotFoundError, StreamSinkError, TooLargeError, UnavailableError
+from streamsink.core.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    SettingsError,
+    StreamSinkError,
+    TooLargeError,
+    UnavailableError,
+)
+from streamsink.core.names import AGENT_NAME
 from streamsink.hosts.assembly import Assembly, assemble
 from streamsink.hosts.background import BackgroundHost
-from streamsink.hosts.errors import MethodNotAllowedError
-from streamsink.hosts.http import Call, Reply, error_reply
-from streamsink.hosts.requests import base_url, neutral_request, route_path
+from streamsink.hosts.http import Call, error_reply
+from streamsink.hosts.replies import EXCEPTION_HANDLERS, refuse, response_to
+from streamsink.hosts.requests import base_url, neutral_request, read_body, route_path
 from streamsink.plugins import create_plugin_manager, load_settings
 
 if TYPE_CHECKING:
     from agent_framework import SupportsAgentRun
     from starlette.requests import Request as StarletteRequest
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from streamsink.core.identity import Authorize, Identify
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
-    from streamsink.hosts.api import Api, Route
+    from streamsink.hosts.api import AnyRoute, Api
     from streamsink.hosts.sessions import Sessions
 
 __all__ = ["StreamApp"]
@@ -63,7 +70,7 @@ class StreamApp:
         sessions: where agents' sessions wait between turns; None: in this process.
 
     Raises:
-        SettingsError: a setting is missing or wrong.
+        SettingsError: a setting is missing or wrong, or two agents have one name.
     """
 
     def __init__(
@@ -76,7 +83,7 @@ class StreamApp:
         sink: StreamSink | None = None,
         sessions: Sessions | None = None,
     ) -> None:
-        self._agents = agents if isinstance(agents, Mapping) else {agent.name or agent.id: agent for agent in agents}
+        self._agents = _by_name(agents)
         self._settings = settings or load_settings(os.environ, create_plugin_manager())
         self._identify = identify
         self._authorize = authorize
@@ -134,25 +141,28 @@ class StreamApp:
         ]
         paths = {route.path for route in assembly.api.routes}
         routes += [StarletteRoute(path, self._preflight(assembly.api), methods=["OPTIONS"]) for path in paths]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _unrouted})
+        app = Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
+        # Its redirects would go to whatever the Host header says.
+        app.router.redirect_slashes = False
+        return app
 
-    def _endpoint(self, api: Api, route: Route) -> Callable[[StarletteRequest], Any]:
+    def _endpoint(self, api: Api, route: AnyRoute) -> Callable[[StarletteRequest], Any]:
         async def endpoint(native: StarletteRequest) -> Response:
             url = base_url(native, self._settings.public_url)
             request = neutral_request(native)
             try:
-                body = await _read(native, self._settings.limits.max_body_bytes)
-            except StreamSinkError as error:
-                return _response(error_reply(error).with_headers(*api.cors(request, url)))
+                body = await read_body(native, self._settings.limits.max_body_bytes)
+            except TooLargeError as error:
+                return response_to(native, error_reply(error).with_headers(*api.cors(request, url)))
             call = Call(request=request, body=body, params=native.path_params, base_url=url)
-            return _response(await api.answer(route, call))
+            return response_to(native, await api.answer(route, call))
 
         return endpoint
 
     def _preflight(self, api: Api) -> Callable[[StarletteRequest], Any]:
         async def preflight(native: StarletteRequest) -> Response:
             url = base_url(native, self._settings.public_url)
-            return _response(api.preflight(neutral_request(native), url))
+            return response_to(native, api.preflight(neutral_request(native), url))
 
         return preflight
 
@@ -162,19 +172,19 @@ class StreamApp:
             await self._lifespan(receive, send)
             return
         if self._running is None:
-            await _refuse(scope, receive, send, UnavailableError(_NOT_RUNNING))
+            await refuse(scope, receive, send, UnavailableError(_NOT_RUNNING))
             return
         router, clients = self._running
         path = route_path(scope)
         if path == "/client" or path.startswith("/client/"):
             if clients is None:
-                await _refuse(scope, receive, send, NotFoundError("clients of this backend connect elsewhere"))
+                await refuse(scope, receive, send, NotFoundError("clients of this backend connect elsewhere"))
             else:
                 await clients(scope, receive, send)
         elif scope["type"] == "http":
             await router(scope, receive, send)
         else:
-            await _refuse(scope, receive, send, NotFoundError("there is nothing here"))
+            await refuse(scope, receive, send, NotFoundError("there is nothing here"))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
@@ -193,40 +203,14 @@ _NOT_RUNNING = (
 )
 
 
-async def _read(native: StarletteRequest, max_bytes: int) -> bytes:
-    """The body, whole; no more than the bound is ever held."""
-    body = bytearray()
-    async for chunk in native.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLargeError(f"the body should be at most {max_bytes} bytes")
-    return bytes(body)
-
-
-def _response(reply: Reply) -> Response:
-    response: Response
-    if reply.stream is not None:
-        response = StreamingResponse(reply.stream, status_code=reply.status)
-    else:
-        response = Response(reply.body, status_code=reply.status)
-    for name, value in reply.headers:
-        if name == "content-type":
-            response.headers[name] = value
-        else:
-            response.headers.append(name, value)
-    return response
-
-
-async def _unrouted(native: StarletteRequest, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 405:
-        return _response(error_reply(MethodNotAllowedError("there is such a path, but not for this method")))
-    return _response(error_reply(NotFoundError("there is nothing here; the API is described in docs/http.md")))
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, error: StreamSinkError) -> None:
-    if scope["type"] == "http":
-        await _response(error_reply(error))(scope, receive, send)
-        return
-    await receive()  # websocket.connect
-    await send({"type": "websocket.close", "code": 1013, "reason": ""})
+def _by_name(agents: Sequence[SupportsAgentRun] | Mapping[str, SupportsAgentRun]) -> dict[str, SupportsAgentRun]:
+    named = (
+        list(agents.items()) if isinstance(agents, Mapping) else [(agent.name or agent.id, agent) for agent in agents]
+    )
+    try:
+        by_name = {AGENT_NAME.validate(name): agent for name, agent in named}
+    except InvalidRequestError as error:
+        raise SettingsError("AGENTS", f"agents that can be asked for: {error}") from error
+    if len(by_name) < len(named):
+        raise SettingsError("AGENTS", "agents of different names; give them other names with a mapping")
+    return by_name

@@ -9,15 +9,15 @@ import secrets
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from streamsink.core.access import OwnerOnly
 from streamsink.core.delivery import ServesClients
-from streamsink.core.errors import SettingsError, StreamSinkError
+from streamsink.core.errors import StreamSinkError
 from streamsink.core.limits import RateLimiter
 from streamsink.core.origins import Origins
 from streamsink.core.runtime import TaskOwner
-from streamsink.core.secrets import RING_EXPECTED
+from streamsink.core.secrets import SecretRing
 from streamsink.core.thread_ids import ThreadIds
 from streamsink.hosts.api import Api, Services
 from streamsink.hosts.identity import from_settings
@@ -93,9 +93,7 @@ def _api(
     identify: Identify | None,
     authorize: Authorize | None,
 ) -> Api:
-    ring = settings.secret
-    if ring is None:
-        raise SettingsError("STREAM_SECRET", RING_EXPECTED)
+    ring = cast(SecretRing, settings.secret)  # with_secret has seen to it
     thread_ids = ThreadIds(ring, secrets.token_bytes)
     identify = identify or from_settings(
         settings, ring, clock=time.time, random=secrets.token_bytes, environ=os.environ

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from streamsink.core.errors import (
     AttemptFailedError,
@@ -14,13 +16,15 @@ from streamsink.core.errors import (
     StreamSinkError,
     UnavailableError,
 )
+from streamsink.core.failures import explain
 from streamsink.hosts.agent_host import AgentHost, Answer, Job
-from streamsink.hosts.agents import StreamingAgent, run_scope
+from streamsink.hosts.agents import RunScope, StreamingAgent, run_scope
 from streamsink.hosts.approvals import answer_message, pending_requests
+from streamsink.hosts.failures import frames
 from streamsink.hosts.sessions import MemorySessions, Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from agent_framework import AgentSession, SupportsAgentRun
 
@@ -32,7 +36,8 @@ __all__ = ["BackgroundHost"]
 _log = logging.getLogger("streamsink")
 
 # A run that was waiting when the host stopped still gets its terminal within so long.
-_LAST_TURN_S = 5.0
+_LAST_TURN_S: Final = 5.0
+_STOPPED: Final = ("shutdown", "The host stopped before the answer began.")
 
 
 class BackgroundHost(AgentHost):
@@ -60,7 +65,7 @@ class BackgroundHost(AgentHost):
         self._sessions = sessions or MemorySessions()
         self._queue_timeout_s = queue_timeout_s
         self._max_runs_per_user = max_runs_per_user
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._open: Counter[str] = Counter()
         self._stopping = False
 
@@ -72,61 +77,73 @@ class BackgroundHost(AgentHost):
     def stops_runs(self) -> bool:
         return True
 
-    def reserve(self, user_id: str) -> None:
+    @contextmanager
+    def reserve(self, user_id: str) -> Iterator[None]:
         if self._stopping:
             raise UnavailableError("this host is stopping; try again")
         if self._open[user_id] >= self._max_runs_per_user:
             raise BusyError(f"{self._max_runs_per_user} of your runs are open; wait for one to end")
+        with self._counted(user_id):
+            yield
+
+    @contextmanager
+    def _counted(self, user_id: str) -> Iterator[None]:
+        self._open[user_id] += 1
+        try:
+            yield
+        finally:
+            self._open[user_id] -= 1
+            if not self._open[user_id]:
+                del self._open[user_id]
 
     async def start(self, job: Job) -> None:
+        if self._stopping:
+            await self._end_unstarted(job, *_STOPPED)
+            raise UnavailableError("this host is stopping; try again")
         key = (job.thread, job.request.correlation_id)
-        task = asyncio.get_running_loop().create_task(
-            self._execute(job), name=f"streamsink job {job.request.correlation_id}"
-        )
-        self._tasks[key] = task
-        self._open[job.user_id] += 1
-        task.add_done_callback(lambda ended: self._ended(ended, key, job.user_id))
+        task = asyncio.get_running_loop().create_task(self._guarded(job), name=f"streamsink job {key[1]}")
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key))
 
-    def _ended(self, task: asyncio.Task[None], key: tuple[str, str], user_id: str) -> None:
-        del self._tasks[key]
-        self._open[user_id] -= 1
-        if not self._open[user_id]:
-            del self._open[user_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # A sweep writes the terminal that this task could not.
-            _log.error("run %s was lost: %s", key[1], type(error).__name__, exc_info=error)
+    async def _guarded(self, job: Job) -> None:
+        with self._counted(job.user_id):
+            try:
+                await self._execute(job)
+            except Exception as error:
+                # What could not be written now, a sweep will write.
+                _log.error("run %s was lost: %s", job.request.correlation_id, frames(error))
 
     async def _execute(self, job: Job) -> None:
-        correlation_id = job.request.correlation_id
         try:
-            while await self._sink.wait_turn(job.thread, correlation_id, timeout_s=self._queue_timeout_s):
-                try:
-                    await self._run(job)
-                except BusyError:
-                    continue  # somebody else's attempt was quicker
-                return
-            await self._sink.sweep(job.thread)
+            await self._take_turn(job)
         except asyncio.CancelledError:
-            await self._end_unstarted(job, "shutdown", "The host stopped before the answer began.")
+            await self._end_unstarted(job, *_STOPPED)
             raise
         except AttemptFailedError:
             return  # its terminal says so
         except StreamSinkError as error:
             await self._end_unstarted(job, error.code, str(error))
+        except Exception as error:
+            await self._end_unstarted(job, *explain(error))
+            raise
+
+    async def _take_turn(self, job: Job) -> None:
+        correlation_id = job.request.correlation_id
+        while await self._sink.wait_turn(job.thread, correlation_id, timeout_s=self._queue_timeout_s):
+            try:
+                await self._run(job)
+            except BusyError:
+                continue  # somebody else's attempt was quicker
+            return
+        await self._sink.sweep(job.thread)
 
     async def _run(self, job: Job) -> None:
         name = job.request.agent_name
         agent = self._agents[name]
         session = await self._sessions.get(job.thread, name) or agent.create_session(session_id=job.thread)
-        messages = await self._messages(job, session)
-        with run_scope(job.thread, job.request):
-            await agent.run(messages, session=session)
-        await self._sessions.put(job.thread, name, session)
-
-    async def _messages(self, job: Job, session: AgentSession) -> Any:
-        if job.answer is None:
-            return job.prompt
-        return answer_message(session, job.answer.approval_id, approved=job.answer.approved)
+        keep = partial(self._sessions.put, job.thread, name, session)
+        with run_scope(RunScope(job.thread, job.request, keep)):
+            await agent.run(_messages(job, session), session=session)
 
     async def _end_unstarted(self, job: Job, code: str, message: str) -> None:
         """Give a run that this host could not begin its terminal."""
@@ -138,7 +155,7 @@ class BackgroundHost(AgentHost):
                 await publisher.finish("failed", code=code, message=message)
 
     async def wait(self, thread: str, correlation_id: str, *, timeout_s: float) -> Terminal | None:
-        task = self._tasks.get((thread, correlation_id))
+        task = self._running.get((thread, correlation_id))
         if task is not None:
             await asyncio.wait({task}, timeout=timeout_s)
         run = await self._sink.get_run(thread, correlation_id)
@@ -150,15 +167,25 @@ class BackgroundHost(AgentHost):
             raise NotFoundError("this agent does not wait for an answer to that request")
 
     async def forget(self, thread: str) -> None:
+        await _end([task for key, task in self._running.items() if key[0] == thread])
         await self._sessions.delete(thread)
 
     async def aclose(self, *, drain_s: float) -> None:
         """Accept nothing more, let runs end for ``drain_s`` seconds, then end them visibly."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks.values()), timeout=drain_s)
-        tasks = set(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._running:
+            await asyncio.wait(set(self._running.values()), timeout=drain_s)
+        await _end(list(self._running.values()))
+
+
+def _messages(job: Job, session: AgentSession) -> Any:
+    if job.answer is None:
+        return job.prompt
+    return answer_message(session, job.answer.approval_id, approved=job.answer.approved)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

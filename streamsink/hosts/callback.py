@@ -7,7 +7,7 @@ The framework awaits the callback for each update, says nothing when an agent fa
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streamsink.core.timeline import RunRequest
@@ -31,8 +31,8 @@ class CallbackContext(Protocol):
 @dataclass(slots=True)
 class _Open:
     run: RunPublisher
-    silence: asyncio.Timeout
-    watch: asyncio.Task[None] | None = None
+    heard_at: float
+    watch: asyncio.Task[None] = field(init=False)
 
 
 class StreamCallback:
@@ -60,22 +60,20 @@ class StreamCallback:
     async def on_agent_response(self, response: Any, context: CallbackContext) -> None:
         """The final response, of a streamed run or of one that was run again without streaming."""
         entry = await self._entry(context)
-        self._open.pop(context.correlation_id, None)
-        if entry.watch is not None:
-            entry.watch.cancel()
+        del self._open[context.correlation_id]
+        entry.watch.cancel()
         stored = encode_response(response.text, response.to_dict())
         await entry.run.finish("completed", text=response.text, response=stored)
 
     async def _entry(self, context: CallbackContext) -> _Open:
+        now = asyncio.get_running_loop().time()
         entry = self._open.get(context.correlation_id)
         if entry is None:
-            entry = _Open(self._publisher(context), asyncio.timeout(self._silence_s))
-            self._open[context.correlation_id] = entry
+            entry = _Open(self._publisher(context), now)
             await entry.run.begin()
+            self._open[context.correlation_id] = entry
             entry.watch = self._sink.tasks.start(self._watch(context.correlation_id, entry), name="streamsink watch")
-            await asyncio.sleep(0)  # a timeout can be moved only once it has been entered
-        elif entry.watch is not None:
-            entry.silence.reschedule(asyncio.get_running_loop().time() + self._silence_s)
+        entry.heard_at = now
         return entry
 
     def _publisher(self, context: CallbackContext) -> RunPublisher:
@@ -83,10 +81,10 @@ class StreamCallback:
         return self._sink.run(context.session_id or context.correlation_id, request=request)
 
     async def _watch(self, correlation_id: str, entry: _Open) -> None:
-        try:
-            async with entry.silence:
-                await asyncio.Event().wait()
-        except TimeoutError:
-            self._open.pop(correlation_id, None)
-            message = "The answer was interrupted and could not be completed."
-            await entry.run.finish("failed", code="producer_lost", message=message)
+        now = asyncio.get_running_loop().time
+        # Every update moves it: one timer for a whole answer.
+        while (left_s := entry.heard_at + self._silence_s - now()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        del self._open[correlation_id]
+        message = "The answer was interrupted and could not be completed."
+        await entry.run.finish("failed", code="producer_lost", message=message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import msgspec
 from streamsink.core.errors import BusyError, InvalidRequestError, StreamSinkError, UnauthenticatedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from streamsink.core.identity import Request
 
@@ -47,7 +48,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncGenerator[bytes, None] | None = None
 
     def with_headers(self, *headers: tuple[str, str]) -> Reply:
         """The same answer with further headers."""
@@ -67,7 +68,7 @@ def error_reply(error: StreamSinkError, **more: Any) -> Reply:
     """The one shape of every error: ``{"error": {"code", "message"}}``."""
     reply = json_reply({"error": {"code": error.code, "message": str(error)}, **more}, error.status)
     if isinstance(error, BusyError):
-        return reply.with_headers(("retry-after", str(max(1, round(error.retry_after_s)))))
+        return reply.with_headers(("retry-after", str(max(1, math.ceil(error.retry_after_s)))))
     if isinstance(error, UnauthenticatedError):
         return reply.with_headers(("www-authenticate", "Bearer"))
     return reply
@@ -83,7 +84,7 @@ def read_json(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequestError("the body should be a JSON object") from error
     if not isinstance(value, dict):
         raise InvalidRequestError("the body should be a JSON object")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.cursor import Cursor
-from streamsink.core.errors import StreamOverflowError, StreamSinkError
+from streamsink.core.errors import StreamSinkError
 from streamsink.core.replay import Replay, read_replay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from streamsink.core.delivery import Subscribes
     from streamsink.core.events import Event
@@ -21,34 +21,33 @@ __all__ = ["follow"]
 
 # Proxies close what is silent for long; a reader may also be who notices that a producer has died.
 _SILENCE_S: Final = 15.0
+_COMMENT: Final = b": \n\n"
 
 
 async def follow(timeline: Timeline, source: Subscribes, thread: str, after: str) -> AsyncGenerator[bytes, None]:
     """Everything after ``after``, then everything as it happens, each event once and in order.
 
     The subscription says that something has happened; the timeline says what. The stream ends when its reader
-    cannot keep up, or the thread is deleted: the reader comes back with the last id.
+    cannot keep up, the thread is deleted, the host stops or the store is gone: the reader comes back with the last
+    id, and is told then what is wrong.
     """
+    place = _Place(after)
     async with source.subscribe(thread) as events:
-        place = _Place(after)
         try:
-            async for part in _missed(timeline, thread, place):
-                yield part
             while True:
-                event = await _next(events)
-                if event is not None and place.precedes(event):
-                    place.cursor = event.cursor
-                    yield _frame(event)
-                    continue
+                more = True
+                while more:
+                    replay = await read_replay(timeline, thread, place.cursor)
+                    more = replay.more
+                    for part in place.tell_all(replay):
+                        yield part
+                while (event := await _next(events)) is not None and place.reaches(event):
+                    if place.tell(event):
+                        yield _frame(event)
                 if event is None:
-                    yield b": \n\n"
-                async for part in _missed(timeline, thread, place):
-                    yield part
-        except StreamOverflowError:
+                    yield _COMMENT
+        except (StopAsyncIteration, StreamSinkError):
             return
-        except StreamSinkError as error:
-            if error.status != 410:
-                raise
 
 
 async def _next(events: AsyncIterator[Event]) -> Event | None:
@@ -66,17 +65,22 @@ class _Place:
 
     cursor: str
 
-    def precedes(self, event: Event) -> bool:
-        """Whether ``event`` is the next one."""
-        place = Cursor.parse(self.cursor) if "~" not in self.cursor else None
-        return place is not None and event.epoch == str(place.epoch) and event.seq == place.seq + 1
+    def reaches(self, event: Event) -> bool:
+        """Whether nothing is missing between here and ``event``."""
+        here = Cursor.parse(self.cursor)
+        return here is not None and event.epoch == str(here.epoch) and event.seq <= here.seq + 1
 
+    def tell(self, event: Event) -> bool:
+        """Move on to an event that is within reach; False when it has been told before."""
+        here = Cursor.parse(self.cursor)
+        if here is not None and event.seq <= here.seq:
+            return False
+        self.cursor = event.cursor
+        return True
 
-async def _missed(timeline: Timeline, thread: str, place: _Place) -> AsyncGenerator[bytes, None]:
-    more = True
-    while more:
-        replay = await read_replay(timeline, thread, place.cursor)
-        is_first, place.cursor, more = place.cursor == "", replay.cursor, replay.more
+    def tell_all(self, replay: Replay) -> Iterator[bytes]:
+        """The parts that say what was missed."""
+        is_first, self.cursor = self.cursor == "", replay.cursor
         if replay.snapshot is not None or (replay.reset and not is_first):
             yield _reset(replay)
         for event in replay.events:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from streamsink.core.errors import InvalidRequestError
+from streamsink.core.errors import InvalidRequestError, TooLargeError
 from streamsink.core.identity import Request
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request as StarletteRequest
 
-__all__ = ["base_url", "neutral_request", "route_path"]
+__all__ = ["base_url", "neutral_request", "read_body", "route_path"]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -39,6 +39,20 @@ def base_url(native: StarletteRequest, public_url: str | None) -> str:
         raise InvalidRequestError("the Host header should name a host; or set STREAM_PUBLIC_URL")
     root = str(native.scope.get("root_path", "")).rstrip("/")
     return f"{native.url.scheme}://{host}{root}"
+
+
+async def read_body(native: StarletteRequest, max_bytes: int) -> bytes:
+    """The body, whole; no more than the bound and one chunk is ever held.
+
+    Raises:
+        TooLargeError: it is larger.
+    """
+    body = bytearray()
+    async for chunk in native.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise TooLargeError(f"the body should be at most {max_bytes} bytes")
+    return bytes(body)
 
 
 def neutral_request(native: StarletteRequest) -> Request:

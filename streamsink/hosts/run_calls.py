@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -133,21 +134,19 @@ class RunCalls:
         return prompt
 
     async def _accept(self, asked: _Asked, user: User) -> Accepted:
-        self._host.reserve(user.id)
-        if asked.answer is not None and not await self._repeats(asked):
-            await self._host.check_answer(asked.thread, asked.agent, asked.answer)
+        with self._host.reserve(user.id):
+            if asked.answer is not None and not await self._repeats(asked):
+                await self._host.check_answer(asked.thread, asked.agent, asked.answer)
+            # Nobody who hangs up may leave a run behind that is accepted and never started.
+            starting = self._sink.tasks.start(self._start(asked, user), name="streamsink accept")
+            return await asyncio.shield(starting)
+
+    async def _start(self, asked: _Asked, user: User) -> Accepted:
         request = self._request(asked)
         accepted = await self._sink.accept_run(asked.thread, request)
         if accepted.fresh:
-            await self._host.start(
-                Job(
-                    thread=asked.thread,
-                    request=request,
-                    user_id=user.id,
-                    prompt=asked.prompt,
-                    answer=asked.answer,
-                )
-            )
+            job = Job(thread=asked.thread, request=request, user_id=user.id, prompt=asked.prompt, answer=asked.answer)
+            await self._host.start(job)
         return accepted
 
     async def _repeats(self, asked: _Asked) -> bool:
@@ -214,8 +213,8 @@ def _read_answer(body: dict[str, Any]) -> Answer:
 def _waits(call: Call) -> bool:
     """Callers wait unless they say otherwise, by the sample's header or by the framework's."""
     headers = call.request.headers
-    said = headers.get("x-wait-for-response", headers.get("x-ms-wait-for-response", "true"))
-    return said.strip().lower() not in ("false", "0", "no")
+    said = (headers.get(name, "true") for name in ("x-wait-for-response", "x-ms-wait-for-response"))
+    return all(value.strip().lower() not in ("false", "0", "no", "n", "off") for value in said)
 
 
 def _finished(terminal: Terminal, ids: dict[str, str]) -> Reply:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -19,6 +21,7 @@ __all__ = ["serve"]
 # Live event streams end only with their connection; past this they are cut.
 _GRACE_S: Final = 3
 _BACKLOG: Final = 2_048
+_START_FAILED: Final = 3
 # Held by the server before the gateway sees it; the gateway itself allows half of it.
 _MAX_CLIENT_MESSAGE_BYTES: Final = 65_536
 
@@ -50,7 +53,10 @@ def serve(
     )
     with _listen(host, port) as listener:
         server = _Server(config, app, lambda: announce(_url(host, listener.getsockname()[1])))
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again, once it has stopped
+            server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(_START_FAILED)  # it has said why; newer versions of uvicorn exit by themselves
 
 
 class _Server(uvicorn.Server):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from streamsink.core.errors import UnauthenticatedError, UnavailableError
+from streamsink.core.errors import StreamSinkError, UnavailableError
 from streamsink.core.identity import Identify, resolve
-from streamsink.hosts.api import Route, Services
+from streamsink.hosts.api import PublicRoute, Services
 from streamsink.hosts.http import Call, Reply, json_reply
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ class StatusCalls:
         self._page = page
         self._identify = identify
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[PublicRoute]:
         """The calls."""
         return [
-            Route(method="GET", path="/api/health", public=self.health),
-            Route(method="GET", path="/api/ready", public=self.ready),
-            Route(method="GET", path="/api/index", public=self.index),
-            Route(method="GET", path="/api/static/{path:path}", public=self.file),
+            PublicRoute(method="GET", path="/api/health", handler=self.health),
+            PublicRoute(method="GET", path="/api/ready", handler=self.ready),
+            PublicRoute(method="GET", path="/api/index", handler=self.index),
+            PublicRoute(method="GET", path="/api/static/{path:path}", handler=self.file),
         ]
 
     async def health(self, call: Call) -> Reply:
@@ -53,7 +53,7 @@ class StatusCalls:
         reply = self._page.index(call.request)
         try:
             user = await resolve(self._identify(call.request))
-        except UnauthenticatedError:
+        except StreamSinkError:
             return reply  # the page itself is for everybody; its calls will say what is wrong
         return reply if user is None else reply.with_headers(*user.response_headers)
 

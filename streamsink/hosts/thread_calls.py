@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from streamsink.core.cursor import Cursor
 from streamsink.core.delivery import Subscribes
-from streamsink.core.errors import StreamSinkError
+from streamsink.core.errors import ThreadDeletedError
 from streamsink.core.names import CONNECTION_ID
 from streamsink.core.replay import read_replay
 from streamsink.hosts.api import Route, Services
@@ -57,11 +59,12 @@ class ThreadCalls:
         asked = read_json(call.body)
         thread = await self._services.allow(user, asked.get("group"), "join")
         connection_id = CONNECTION_ID.validate(asked.get("connectionId"))
+        after = _cursor(asked["after"]) if "after" in asked else None
         await self._sink.join(thread, connection_id, user_id=user.id)
         answer = {"status": "joined", "group": thread}
-        if "after" not in asked:
+        if after is None:
             return json_reply(answer)
-        replay = await read_replay(self._sink, thread, _cursor(asked["after"]))
+        replay = await read_replay(self._sink, thread, after)
         return json_reply({**answer, "replay": replay.to_json()})
 
     async def leave(self, call: Call, user: User) -> Reply:
@@ -93,15 +96,15 @@ class ThreadCalls:
     async def delete(self, call: Call, user: User) -> Reply:
         """Remove a thread and all that is known about it."""
         thread = await self._services.allow(user, call.params["thread_id"], "delete")
-        try:
+        with suppress(ThreadDeletedError):  # deleting twice is no error
             await self._sink.cancel(thread)
-        except StreamSinkError as error:
-            if error.status != 410:  # deleting twice is no error
-                raise
         await self._sink.delete(thread)
         await self._services.host.forget(thread)
         return Reply(status=204)
 
 
 def _cursor(value: object) -> str:
-    return value if isinstance(value, str) else "?"
+    """A cursor as it was given out; checked before anything is changed."""
+    text = value if isinstance(value, str) else "?"
+    Cursor.parse(text.partition("~")[0])
+    return text

@@ -6,15 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamsink.core.errors import RunClosedError, StaleAttemptError, UnavailableError
-from streamsink.core.timeline import Batch
+from streamsink.core.runs import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.events import Record, Terminal
+    from streamsink.core.runs import RunRequest
     from streamsink.core.sink import StreamSink
-    from streamsink.core.timeline import RunRequest
 
 __all__ = ["Appender"]
 

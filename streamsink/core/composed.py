@@ -19,21 +19,9 @@ if TYPE_CHECKING:
     from streamsink.core.events import Event
     from streamsink.core.identity import User
     from streamsink.core.options import PublishOptions
+    from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
     from streamsink.core.runtime import Runtime
-    from streamsink.core.timeline import (
-        Accepted,
-        Appended,
-        Attempt,
-        Batch,
-        Cancelled,
-        Interrupted,
-        Page,
-        Run,
-        RunRequest,
-        Snapshot,
-        Swept,
-        Timeline,
-    )
+    from streamsink.core.timeline import Page, Snapshot, Swept, Timeline
 
 __all__ = ["ComposedSink"]
 

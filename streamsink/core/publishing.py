@@ -27,8 +27,8 @@ from streamsink.core.events import (
 from streamsink.core.failures import explain
 from streamsink.core.identity import resolve
 from streamsink.core.pump import Pump
+from streamsink.core.runs import RunRequest
 from streamsink.core.runtime import run_unless
-from streamsink.core.timeline import RunRequest
 from streamsink.core.updates import UpdateReader, plain
 
 if TYPE_CHECKING:

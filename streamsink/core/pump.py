@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from streamsink.core.coalescer import Coalescer
+    from streamsink.core.runs import RunRequest
     from streamsink.core.sink import StreamSink
-    from streamsink.core.timeline import RunRequest
 
 __all__ = ["Pump"]
 

@@ -9,12 +9,13 @@ from streamsink.core.delivery import Delivery
 from streamsink.core.options import PublishOptions
 from streamsink.core.publishing import RunPublisher, publish
 from streamsink.core.runtime import Runtime, TaskOwner
-from streamsink.core.timeline import Appended, Batch, RunRequest, Timeline
+from streamsink.core.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
 
     from streamsink.core.events import Terminal
+    from streamsink.core.runs import Appended, Batch, RunRequest
 
 __all__ = ["StreamSink"]
 

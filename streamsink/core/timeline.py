@@ -10,156 +10,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-from streamsink.core.cursor import Cursor
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from streamsink.core.events import Event, Record, Terminal
+    from streamsink.core.cursor import Cursor
+    from streamsink.core.events import Event
+    from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
 
 __all__ = [
-    "Accepted",
-    "Appended",
-    "Attempt",
-    "Batch",
-    "Cancelled",
-    "Interrupted",
     "Page",
-    "Run",
-    "RunRequest",
-    "RunState",
     "Snapshot",
     "Swept",
     "Timeline",
 ]
-
-RunState: TypeAlias = Literal["accepted", "executing", "interrupted", "done"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What makes a run.
-
-    Args:
-        correlation_id: names the run within its thread.
-        agent_name: whose turn it takes.
-        message: its ``userMessage`` record (attempt 0), if it has one.
-        idempotency_key: the caller's name for this request; a second request with it is the same run.
-        fingerprint: tells the same request from another one under the same key.
-        queue_limit: how many runs of one agent may be open on a thread, this one included, before
-            ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
-        queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
-        redelivery_s: how long after losing its producer it may wait for its host to execute it again; 0: its
-            host does not.
-    """
-
-    correlation_id: str
-    agent_name: str
-    message: Record | None = None
-    idempotency_key: str | None = None
-    fingerprint: str = ""
-    queue_limit: int | None = None
-    queue_timeout_s: float = 300.0
-    redelivery_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A run as its timeline knows it."""
-
-    correlation_id: str
-    agent_name: str
-    state: RunState
-    attempt: int
-    cancel: bool
-    terminal: Terminal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The run, whether this call made it, and the events that this call appended."""
-
-    run: Run
-    fresh: bool
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """Leave to execute, unless ``terminal`` is set: then the run is over, and that is how it ended.
-
-    Args:
-        number: from 1, given out once each.
-        cancel: somebody wants it to end.
-    """
-
-    number: int
-    cancel: bool = False
-    terminal: Terminal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Consecutive records of one attempt. One batch of a run is in flight at a time.
-
-    Args:
-        first_n: the first record's place in its attempt, from 1.
-        records: at least one.
-        terminal: set when the last record is the run's ``agentDone``: the append closes the run.
-        seen: the last cursor that this producer was given; one that the store does not have shows that it lost
-            events.
-    """
-
-    correlation_id: str
-    attempt: int
-    first_n: int
-    records: tuple[Record, ...]
-    terminal: Terminal | None = None
-    seen: Cursor | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
-    """Where a batch stands.
-
-    Args:
-        epoch, first_seq: the place of its first record.
-        count: how many records it has.
-        cancel: somebody wants the run to end.
-        repeated: the batch had been appended before; these are its old places.
-    """
-
-    epoch: int
-    first_seq: int
-    count: int
-    cancel: bool = False
-    repeated: bool = False
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place of the last record."""
-        return Cursor(self.epoch, self.first_seq + self.count - 1)
-
-    def events(self, records: Sequence[Record]) -> tuple[Event, ...]:
-        """The batch's records at their places."""
-        return tuple(record.at(self.epoch, self.first_seq + i) for i, record in enumerate(records))
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The runs that a cancel reached, and the terminals that it wrote for those still queued."""
-
-    correlation_ids: tuple[str, ...]
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """What an interruption appended; nothing when it had been recorded before."""
-
-    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

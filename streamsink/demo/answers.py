@@ -53,9 +53,7 @@ def small_talk(intent: Intent, trip: Trip | None) -> str:
     if intent is Intent.DO_NOT_BOOK:
         return "Nothing is booked."
     if intent is Intent.GREET:
-        return (
-            'Hello! I am the **TravelPlanner**. Say where to, for example *"Plan 3 days in Lisbon in May"*.'
-        )
+        return 'Hello! I am the **TravelPlanner**. Say where to, for example *"Plan 3 days in Lisbon in May"*.'
     if trip is None:
         return 'I plan trips. Tell me a **destination** and how long, for example *"A weekend in Tokyo"*.'
     return (
@@ -103,10 +101,7 @@ def _opening(trip: Trip) -> str:
 
 
 def _table(trip: Trip, facts: Facts) -> str:
-    rows = [
-        f"| {_day_numbers(stop)} | {stop.place.full_name} | {_weather(trip, stop, facts)} |"
-        for stop in trip.stops
-    ]
+    rows = [f"| {_day_numbers(stop)} | {stop.place.full_name} | {_weather(trip, stop, facts)} |" for stop in trip.stops]
     return "\n".join(("| Day | Where | Weather |", "|---|---|---|", *rows))
 
 

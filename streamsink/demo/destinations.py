@@ -111,9 +111,7 @@ _PRECEDED_BY_FROM = re.compile(r"\bfrom (?:the )?$")
 
 def fold(text: str) -> str:
     """Return `text` without accents, capitals and curly apostrophes, for comparison."""
-    decomposed = unicodedata.normalize(
-        "NFKD", text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    )
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

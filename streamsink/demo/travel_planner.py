@@ -97,9 +97,7 @@ def _since_last_said(messages: Sequence[Message]) -> Sequence[Message]:
 def _facts(messages: Sequence[Message]) -> Facts:
     """Return what the tools have answered in `messages`, failures and refusals included."""
     contents = [content for message in messages for content in message.contents]
-    results = {
-        content.call_id: str(content.result) for content in contents if content.type == "function_result"
-    }
+    results = {content.call_id: str(content.result) for content in contents if content.type == "function_result"}
     return {
         _key(content.name or "", _arguments(content)): results[content.call_id]
         for content in contents

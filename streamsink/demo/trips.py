@@ -76,9 +76,7 @@ _AGAIN = re.compile(r"\b(instead|plan|itinerary|trip|weather|events)\b")
 _DO_NOT_BOOK = re.compile(r"\b(do not|don'?t|never|no need to) (book|reserve)\b|\bcancel\b")
 _BOOK = re.compile(r"\b(book|reserve)\b")
 _THANK = re.compile(r"\b(thanks?|thank you|cheers|great|perfect|lovely|wonderful|goodbye|bye)\b")
-_GREET = re.compile(
-    r"\b(hi|hello|hey|good (morning|afternoon|evening)|who are you|what can you do|help|how are you)\b"
-)
+_GREET = re.compile(r"\b(hi|hello|hey|good (morning|afternoon|evening)|who are you|what can you do|help|how are you)\b")
 
 _NUMBER_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten"
 _NUMBERS = {"a": 1} | {word: number for number, word in enumerate(_NUMBER_WORDS.split("|"), start=1)}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from streamsink.core.events import Terminal
-    from streamsink.core.timeline import RunRequest
+    from streamsink.core.runs import RunRequest
 
 __all__ = ["AgentHost", "Answer", "Job"]
 

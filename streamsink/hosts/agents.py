@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_framework import AgentResponseUpdate, AgentSession, ResponseStream, SupportsAgentRun
 
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.hosts.attempt import Attempt, RunScope, current_scope, run_scope
 
 if TYPE_CHECKING:

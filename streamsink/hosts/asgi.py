@@ -37,7 +37,7 @@ from streamsink.hosts.assembly import Assembly, assemble
 from streamsink.hosts.background import BackgroundHost
 from streamsink.hosts.http import Call, error_reply
 from streamsink.hosts.replies import EXCEPTION_HANDLERS, refuse, response_to
-from streamsink.hosts.requests import base_url, neutral_request, read_body, route_path
+from streamsink.hosts.requests import base_url, is_https, neutral_request, read_body, route_path
 from streamsink.plugins import create_plugin_manager, load_settings
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class StreamApp:
             identify=self._identify,
             authorize=self._authorize,
             sink=self._sink,
+            is_secure=is_https,
         ) as assembly:
             clients = assembly.sink.ability(ServesClients)
             self._running = self._router(assembly), clients.client_app if clients is not None else None

@@ -17,7 +17,6 @@ from streamsink.core.errors import StreamSinkError
 from streamsink.core.limits import RateLimiter
 from streamsink.core.origins import Origins
 from streamsink.core.runtime import TaskOwner
-from streamsink.core.secrets import SecretRing
 from streamsink.core.thread_ids import ThreadIds
 from streamsink.hosts.api import Api, Services
 from streamsink.hosts.identity import from_settings
@@ -30,7 +29,8 @@ from streamsink.opening import open_sink, with_secret
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from streamsink.core.identity import Authorize, Identify
+    from streamsink.core.identity import Authorize, Identify, Request
+    from streamsink.core.secrets import SecretRing
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
     from streamsink.hosts.background import BackgroundHost
@@ -66,8 +66,12 @@ async def assemble(
     identify: Identify | None = None,
     authorize: Authorize | None = None,
     sink: StreamSink | None = None,
+    is_secure: Callable[[Request], bool] | None = None,
 ) -> AsyncIterator[Assembly]:
     """The parts that the settings ask for; closed on leaving, but for a ``sink`` that was passed in.
+
+    Args:
+        is_secure: whether a request came over https, where the host can tell and no public URL says.
 
     Raises:
         StreamSinkError: the settings cannot be met.
@@ -79,6 +83,7 @@ async def assemble(
     try:
         host = make_host(sink)
         sweeper.start(_sweep(sink), name="streamsink sweep")
+        identify = identify or _identity(settings, is_secure)
         yield Assembly(sink=sink, host=host, api=_api(settings, sink, host, identify, authorize))
     finally:
         await sweeper.aclose()
@@ -86,18 +91,25 @@ async def assemble(
             await sink.aclose()
 
 
-def _api(
-    settings: Settings,
-    sink: StreamSink,
-    host: BackgroundHost,
-    identify: Identify | None,
-    authorize: Authorize | None,
-) -> Api:
-    ring = cast(SecretRing, settings.secret)  # with_secret has seen to it
-    thread_ids = ThreadIds(ring, secrets.token_bytes)
-    identify = identify or from_settings(
-        settings, ring, clock=time.time, random=secrets.token_bytes, environ=os.environ
+def _identity(settings: Settings, is_secure: Callable[[Request], bool] | None) -> Identify:
+    return from_settings(
+        settings,
+        _ring(settings),
+        clock=time.time,
+        random=secrets.token_bytes,
+        environ=os.environ,
+        is_secure=None if settings.public_url is not None else is_secure,
     )
+
+
+def _ring(settings: Settings) -> SecretRing:
+    return cast("SecretRing", settings.secret)  # with_secret has seen to it
+
+
+def _api(
+    settings: Settings, sink: StreamSink, host: BackgroundHost, identify: Identify, authorize: Authorize | None
+) -> Api:
+    thread_ids = ThreadIds(_ring(settings), secrets.token_bytes)
     services = Services(
         sink=sink,
         host=host,

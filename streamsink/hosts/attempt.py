@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 
     from streamsink.core.publishing import RunPublisher
+    from streamsink.core.runs import RunRequest
     from streamsink.core.sink import StreamSink
-    from streamsink.core.timeline import RunRequest
 
 __all__ = ["Attempt", "RunScope", "current_scope", "run_scope"]
 

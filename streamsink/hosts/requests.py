@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request as StarletteRequest
 
-__all__ = ["base_url", "neutral_request", "read_body", "route_path"]
+__all__ = ["base_url", "is_https", "neutral_request", "read_body", "route_path"]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -68,3 +68,9 @@ def neutral_request(native: StarletteRequest) -> Request:
         cookies=native.cookies,
         native=native,
     )
+
+
+def is_https(request: Request) -> bool:
+    """Whether the browser used https: to the server itself, or to the proxy in front, as far as that says so."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return forwarded == "https" or (not forwarded and request.native.url.scheme == "https")

@@ -16,7 +16,7 @@ from streamsink.core.errors import (
 )
 from streamsink.core.events import USER_MESSAGE, Envelope, Terminal
 from streamsink.core.names import AGENT_NAME, CORRELATION_ID, IDEMPOTENCY_KEY
-from streamsink.core.timeline import Accepted, RunRequest
+from streamsink.core.runs import Accepted, RunRequest
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.http import Call, Reply, json_reply, read_json
@@ -134,7 +134,7 @@ class RunCalls:
         return prompt
 
     async def _accept(self, asked: _Asked, user: User) -> Accepted:
-        with self._host.reserve(user.id):
+        with self._host.reserve(_account(asked, user)):
             if asked.answer is not None and not await self._repeats(asked):
                 await self._host.check_answer(asked.thread, asked.agent, asked.answer)
             # Nobody who hangs up may leave a run behind that is accepted and never started.
@@ -145,7 +145,13 @@ class RunCalls:
         request = self._request(asked)
         accepted = await self._sink.accept_run(asked.thread, request)
         if accepted.fresh:
-            job = Job(thread=asked.thread, request=request, user_id=user.id, prompt=asked.prompt, answer=asked.answer)
+            job = Job(
+                thread=asked.thread,
+                request=request,
+                user_id=_account(asked, user),
+                prompt=asked.prompt,
+                answer=asked.answer,
+            )
             await self._host.start(job)
         return accepted
 
@@ -182,6 +188,11 @@ class RunCalls:
             if terminal is not None:
                 return _finished(terminal, ids)
         return json_reply({"message": "The agent has accepted the request.", **ids, "status": "accepted"}, 202)
+
+
+def _account(asked: _Asked, user: User) -> str:
+    """Whose open runs this one counts among. A service asks for many people: its runs count per conversation."""
+    return f"service {asked.thread}" if user.is_service else user.id
 
 
 def _answer_id(asked: _Asked) -> str:

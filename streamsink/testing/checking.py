@@ -11,7 +11,7 @@ import msgspec
 from streamsink.core.conversation import Conversation
 from streamsink.core.events import AGENT_CUSTOM, USER_MESSAGE, Envelope, Record, Terminal
 from streamsink.core.replay import read_replay
-from streamsink.core.timeline import Batch, RunRequest
+from streamsink.core.runs import Batch, RunRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from streamsink.testing.clock import virtual_time
 from tests.support.worlds import World, steps, world
 
 if TYPE_CHECKING:
-    from streamsink.core.timeline import Batch
+    from streamsink.core.runs import Batch
 
 
 def now() -> float:

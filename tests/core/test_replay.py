@@ -23,7 +23,8 @@ from streamsink.testing.clock import virtual_time
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from streamsink.core.timeline import Batch, Snapshot
+    from streamsink.core.runs import Batch
+    from streamsink.core.timeline import Snapshot
 
 
 class Reader:

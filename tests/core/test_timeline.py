@@ -6,7 +6,8 @@ import pytest
 
 from streamsink.core.cursor import Cursor
 from streamsink.core.events import Event, Record
-from streamsink.core.timeline import Appended, Timeline
+from streamsink.core.runs import Appended
+from streamsink.core.timeline import Timeline
 
 
 def test_what_does_not_keep_the_contract_cannot_be_made() -> None:

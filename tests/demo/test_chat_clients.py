@@ -219,9 +219,7 @@ def test_half_a_configuration_names_what_is_missing(environ: dict[str, str], mis
 
 
 @pytest.mark.parametrize("environ", [OPENAI, AZURE])
-def test_a_missing_package_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
-) -> None:
+def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
     monkeypatch.setitem(sys.modules, "agent_framework.openai", None)
 
     with pytest.raises(DemoSetupError, match=r"pip install 'streamsink\[demo\]'"):

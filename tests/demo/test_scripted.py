@@ -86,9 +86,7 @@ async def test_text_arrives_word_by_word_in_one_message_that_usage_ends() -> Non
     updates = await stream(in_turn([Text("Hello, dear world.")]))
 
     assert [content.text for content in contents(updates, "text")] == ["Hello,", " dear", " world."]
-    assert {(update.role, update.message_id, update.response_id) for update in updates} == {
-        ("assistant", "id1", "id2")
-    }
+    assert {(update.role, update.message_id, update.response_id) for update in updates} == {("assistant", "id1", "id2")}
     assert updates[-1].finish_reason == "stop"
     (usage,) = contents(updates[-1:], "usage")
     assert usage.usage_details == {"input_token_count": 1, "output_token_count": 3, "total_token_count": 4}
@@ -114,9 +112,7 @@ async def test_a_tool_call_is_streamed_in_fragments_that_share_a_call_id_and_the
 
 
 async def test_two_calls_of_one_reply_keep_their_results_apart() -> None:
-    script = in_turn(
-        [ToolCall("add", {"a": 1, "b": 1}), ToolCall("add", {"a": 2, "b": 2}, call_id="mine")], []
-    )
+    script = in_turn([ToolCall("add", {"a": 1, "b": 1}), ToolCall("add", {"a": 2, "b": 2}, call_id="mine")], [])
 
     updates = await stream(script)
 
@@ -179,9 +175,9 @@ async def test_replacing_text_supersedes_what_was_said() -> None:
 
 
 async def test_a_run_that_is_not_streamed_returns_the_same() -> None:
-    response = await agent(
-        in_turn([Text("Let me see. "), ToolCall("add", {"a": 1, "b": 2})], [Text("Three.")])
-    ).run("Go")
+    response = await agent(in_turn([Text("Let me see. "), ToolCall("add", {"a": 1, "b": 2})], [Text("Three.")])).run(
+        "Go"
+    )
 
     assert response.text == "Let me see. Three."
     assert [message.role for message in response.messages] == ["assistant", "tool", "assistant"]

@@ -52,9 +52,7 @@ async def test_a_plan_is_streamed_after_both_tools_were_asked(planner: Agent[Any
 async def test_the_answer_uses_what_the_tools_said(planner: Agent[Any]) -> None:
     response = await planner.run("Plan 3 days in Lisbon")
 
-    weather, events = [
-        str(result.result).partition(": ")[2] for result in of_type(response, "function_result")
-    ]
+    weather, events = [str(result.result).partition(": ")[2] for result in of_type(response, "function_result")]
     assert weather in response.text
     assert all(event in response.text for event in events.split("; "))
 
@@ -109,9 +107,7 @@ async def test_a_booking_waits_for_approval_and_continues(
 
     # The person answers later, perhaps on another node: the session has been stored in between.
     restored = AgentSession.from_dict(json.loads(json.dumps(session.to_dict())))
-    response = await planner.run(
-        Message("user", [request.to_function_approval_response(approved)]), session=restored
-    )
+    response = await planner.run(Message("user", [request.to_function_approval_response(approved)]), session=restored)
 
     assert "book **3 days in Lisbon, Portugal**" in asked.text
     assert answer in response.text

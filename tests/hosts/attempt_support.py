@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent_framework import AgentResponse, AgentResponseUpdate, Content, Message
 
+from streamsink.core.runs import RunRequest
 from streamsink.core.settings import Settings
-from streamsink.core.timeline import RunRequest
 from streamsink.hosts.agents import RunScope, StreamingAgent, run_scope
 from streamsink.opening import open_sink
 from streamsink.testing.clock import virtual_runtime

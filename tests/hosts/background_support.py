@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.hosts.agent_host import Job
 from streamsink.hosts.background import BackgroundHost
 from streamsink.hosts.sessions import MemorySessions

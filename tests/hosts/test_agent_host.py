@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.background import BackgroundHost
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from streamsink.core.errors import SettingsError, UnavailableError
+from streamsink.core.runs import RunRequest
 from streamsink.core.settings import Settings
-from streamsink.core.timeline import RunRequest
 from streamsink.hosts.assembly import assemble
 from streamsink.hosts.background import BackgroundHost
 from streamsink.testing.clock import virtual_time

@@ -10,7 +10,7 @@ import pytest
 from agent_framework import tool
 
 from streamsink.core.errors import AttemptFailedError, BusyError, StreamOverflowError
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.demo.scripted import Pause, Text, ToolCall
 from streamsink.testing.clock import virtual_time
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamsink.core.errors import BusyError, NotFoundError, UnavailableError
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.demo.scripted import Pause, Text
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.background import BackgroundHost

@@ -11,7 +11,7 @@ import pytest
 from streamsink.core.delivery import Subscribes
 from streamsink.core.errors import UnavailableError
 from streamsink.core.replay import write_snapshot
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.hosts.live import follow
 from streamsink.testing.clock import virtual_time
 

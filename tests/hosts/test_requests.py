@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from streamsink.core.errors import InvalidRequestError, TooLargeError
-from streamsink.hosts.requests import base_url, neutral_request, read_body, route_path
+from streamsink.hosts.requests import base_url, is_https, neutral_request, read_body, route_path
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -96,3 +96,13 @@ async def test_a_body_is_read_whole() -> None:
 async def test_a_body_over_the_bound_is_not_read_to_its_end() -> None:
     with pytest.raises(TooLargeError):
         await read_body(native(chunks=(b"ab", b"cde") + (b"x",) * 10**6), 4)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "forwarded", "https"),
+    [("https", (), True), ("http", (), False), ("http", ("https, http",), True), ("https", ("http",), False)],
+)
+def test_https_is_what_the_browser_used(scheme: str, forwarded: tuple[str, ...], https: bool) -> None:
+    headers = [("host", "host.test"), *(("x-forwarded-proto", value) for value in forwarded)]
+
+    assert is_https(neutral_request(native(*headers, scheme=scheme))) is https

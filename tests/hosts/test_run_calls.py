@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from streamsink.core.identity import Request, User
+from streamsink.core.settings import Limits, Settings
+from streamsink.demo.scripted import Pause
 from streamsink.hosts.background import BackgroundHost
 from streamsink.testing.clock import virtual_time
 
 from .contract_checking import assert_error
-from .support import running_site
+from .support import make_agent, running_site
 
 
 @virtual_time
@@ -44,3 +47,28 @@ async def test_a_caller_who_is_gone_leaves_no_run_that_never_starts(monkeypatch:
             await request
 
         assert await site.done(thread) == [("completed", None)]
+
+
+def a_service(request: Request) -> User:
+    return User(subject="back office", is_service=True)
+
+
+@virtual_time
+async def test_a_service_that_asks_for_many_people_is_not_bounded_like_one() -> None:
+    """Its runs count per conversation, its requests are not counted."""
+    limits = Limits(max_runs_per_user=1, requests_per_minute=1)
+    model = Pause(asyncio.Event().wait)
+    agent = make_agent(lambda messages, options: [model])
+    async with running_site(agent, settings=Settings(limits=limits), identify=a_service) as site:
+        first, second, same = [await site.run(thread) for thread in ("one", "two", "one")]
+
+        assert (first.status_code, second.status_code) == (202, 202)
+        assert_error(same, 429, "busy")
+
+
+@virtual_time
+async def test_the_anonymous_cookie_of_an_https_visitor_is_secure() -> None:
+    async with running_site(identify=None, base_url="https://host.test") as site:
+        reply = await site().get("/api/index")
+
+        assert "secure" in reply.headers["set-cookie"].lower()

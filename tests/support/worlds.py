@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from streamsink.core.events import Event
     from streamsink.core.identity import User
+    from streamsink.core.runs import Appended, Batch, Run
     from streamsink.core.runtime import Runtime
-    from streamsink.core.timeline import Appended, Batch, Run
 
 __all__ = ["FaultyTimeline", "RecordingDelivery", "World", "steps", "world"]
 

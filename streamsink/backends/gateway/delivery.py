@@ -89,7 +89,9 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
         bounds = bounds or GatewayBounds()
         self._hub_name = hub_name([hub])
         self._access_tokens = AccessTokens(keys, clock=clock, lifetime_s=bounds.access_token_s, base_urls=base_urls)
-        self.hub: Hub = Hub(max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events)
+        self.hub: Hub = Hub(
+            max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events
+        )
         self._app = GatewayApp(
             Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin),
             connection_tokens=InProcessConnectionTokens(

@@ -12,17 +12,8 @@ from streamsink.backends.memory.runs import LastBatch, RunEntry, RunTable
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import EpochChangedError, InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
-from streamsink.core.timeline import (
-    Accepted,
-    Appended,
-    Attempt,
-    Batch,
-    Cancelled,
-    Interrupted,
-    Page,
-    RunRequest,
-    Snapshot,
-)
+from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, RunRequest
+from streamsink.core.timeline import Page, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

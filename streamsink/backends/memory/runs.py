@@ -7,7 +7,7 @@ from typing import Final
 
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Envelope, Terminal
-from streamsink.core.timeline import Appended, Batch, Run, RunRequest, RunState
+from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
 
 __all__ = ["LastBatch", "RunEntry", "RunTable"]
 

@@ -10,23 +10,11 @@ from streamsink.backends.memory.log import ThreadLog
 from streamsink.backends.memory.settings import MemorySettings
 from streamsink.core.errors import ConflictError, ThreadDeletedError, UnavailableError
 from streamsink.core.runtime import Runtime
-from streamsink.core.timeline import (
-    Accepted,
-    Appended,
-    Attempt,
-    Batch,
-    Cancelled,
-    Interrupted,
-    Page,
-    Run,
-    RunRequest,
-    Snapshot,
-    Swept,
-    Timeline,
-)
+from streamsink.core.timeline import Page, Snapshot, Swept, Timeline
 
 if TYPE_CHECKING:
     from streamsink.core.cursor import Cursor
+    from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
 
 __all__ = ["MemoryTimeline"]
 

@@ -23,7 +23,7 @@ from streamsink.core.timeline import Snapshot
 from streamsink.testing.checking import batch, numbers, request
 
 if TYPE_CHECKING:
-    from streamsink.core.timeline import Appended, Batch
+    from streamsink.core.runs import Appended, Batch
 
 DONE = Terminal("completed", response=b"{}")
 MANY = 10**9

@@ -6,7 +6,7 @@ from streamsink.backends.memory import runs
 from streamsink.backends.memory.runs import RunEntry, RunTable
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Terminal
-from streamsink.core.timeline import RunRequest
+from streamsink.core.runs import RunRequest
 from streamsink.testing.checking import batch, request
 
 DONE = Terminal("completed")

@@ -35,9 +35,7 @@ class Counter:
 
 
 def identity(secret: str = OLD, *, clock: Clock | None = None, is_secure: bool = False) -> AnonymousIdentity:
-    return AnonymousIdentity(
-        SecretRing.parse(secret), clock or Clock(), Counter(), is_secure=lambda _: is_secure
-    )
+    return AnonymousIdentity(SecretRing.parse(secret), clock or Clock(), Counter(), is_secure=lambda _: is_secure)
 
 
 def request(cookie: str | None = None) -> Request:

@@ -197,9 +197,7 @@ async def test_keys_that_cannot_be_fetched_are_not_the_callers_fault() -> None:
         await bearer(by_keys(down), token(RSA_KEY, "RS256", "rsa"))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "a.b.c", "....", "ü", "\ud800", "x" * 20_000, "e30.e30.e30", "bnVsbA.e30.x"]
-)
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "....", "ü", "\ud800", "x" * 20_000, "e30.e30.e30", "bnVsbA.e30.x"])
 async def test_what_is_no_token_is_refused(text: str) -> None:
     for knows in (shared(), by_keys()):
         with pytest.raises(UnauthenticatedError):
@@ -237,9 +235,7 @@ def test_something_to_verify_with_is_needed() -> None:
 
 def test_a_public_key_given_as_the_secret_is_refused() -> None:
     with pytest.raises(SettingsError, match="not a public key"):
-        shared(
-            secret="-----BEGIN PUBLIC KEY-----\nMFwwDQYJKoZIhvcNAQEBBQADSwAwSAJB\n-----END PUBLIC KEY-----"
-        )
+        shared(secret="-----BEGIN PUBLIC KEY-----\nMFwwDQYJKoZIhvcNAQEBBQADSwAwSAJB\n-----END PUBLIC KEY-----")
 
 
 async def test_the_keys_are_those_at_the_url_unless_others_are_given(monkeypatch: pytest.MonkeyPatch) -> None:

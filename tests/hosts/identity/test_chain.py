@@ -35,9 +35,7 @@ def wrong(_: Request) -> User | None:
     ("ways", "user"),
     [((), None), ((nobody,), None), ((nobody, me, wrong), ME), ((nobody, you, me), YOU)],
 )
-async def test_the_first_that_knows_the_caller_is_believed(
-    ways: tuple[Identify, ...], user: User | None
-) -> None:
+async def test_the_first_that_knows_the_caller_is_believed(ways: tuple[Identify, ...], user: User | None) -> None:
     assert await FirstKnown(*ways)(PLAIN) == user
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from streamsink.core.errors import MissingExtraError, SettingsError, StreamSinkError
 
@@ -73,4 +73,4 @@ def load_agents(where: str) -> Sequence[SupportsAgentRun] | Mapping[str, Support
         raise SettingsError("AGENTS", f"module:attribute of an agent; {where!r} cannot be loaded: {error}") from error
     if callable(found) and not hasattr(found, "run"):
         found = found()
-    return found if isinstance(found, (Mapping, list, tuple)) else [found]
+    return cast("Sequence[SupportsAgentRun]", found if isinstance(found, (Mapping, list, tuple)) else [found])

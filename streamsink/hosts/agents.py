@@ -37,9 +37,9 @@ class StreamingAgent:
         self.inner = inner
         self._sink = sink
         self._time_limit_s = time_limit_s
-        self.id = inner.id
-        self.name = inner.name
-        self.description = inner.description
+        self.id: str = inner.id
+        self.name: str | None = inner.name
+        self.description: str | None = inner.description
 
     def create_session(self, *, session_id: str | None = None) -> AgentSession:
         """A session of the wrapped agent."""

@@ -1,0 +1,58 @@
+"""The documentation says what the code has: hooks, targets, calls, links."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from streamsink import plugins
+from streamsink.core import events
+from streamsink.core.settings import Settings
+from streamsink.hosts.assembly import assemble
+from streamsink.hosts.background import BackgroundHost
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_every_hook_and_every_field_of_an_offer_is_documented() -> None:
+    page = read("docs/plugins.md")
+    hooks = [name for name in vars(plugins.Hooks) if name.startswith("streamsink_")]
+    names = {field.name for offer in (plugins.BackendSpec, plugins.TimelineSpec) for field in fields(offer)}
+
+    assert hooks
+    assert not [name for name in (*hooks, *names) if name not in page]
+
+
+def test_every_target_is_documented() -> None:
+    page = read("docs/protocol.md")
+    targets = [getattr(events, name) for name in events.__all__ if name.isupper()]
+
+    assert len(targets) >= 11
+    assert not [target for target in targets if f"`{target}`" not in page]
+
+
+async def test_every_call_is_documented() -> None:
+    page = read("docs/http.md")
+    async with assemble(Settings(), make_host=lambda sink: BackgroundHost(sink, {})) as assembly:
+        routes = [(route.method, re.sub(r"\{(\w+)(:path)?\}", r"{\1}", route.path)) for route in assembly.api.routes]
+
+    assert len(routes) >= 14
+    for method, path in routes:
+        short = path.replace("/{path}", "/…")
+        assert method in page
+        assert short in page or short.removeprefix("/api") in page, path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+
+    assert not [target for target in targets if not (page.parent / target).exists()]

@@ -147,7 +147,7 @@ async def a_failed_delivery_is_tried_again(make: MakeSubject) -> None:
         done = await client.until(1, target="agentDone")
 
         assert done[0].data["status"] == "completed"
-        assert numbers(client.received) == [1]  # type: ignore[attr-defined]
+        assert numbers(client.received) == [1]
 
 
 async def members_can_be_listed_where_offered(make: MakeSubject) -> None:

@@ -10,6 +10,8 @@ from streamsink.core.errors import StreamSinkError
 from streamsink.testing.checking import conversation, events_of, expect, texts_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from streamsink.core.sink import StreamSink
     from streamsink.testing.subject import MakeSubject
 
@@ -33,7 +35,7 @@ async def a_published_run_is_a_conversation(make: MakeSubject) -> None:
         assert texts_of(state) == ["Grüße aus Ω 👋"]
         assert state["runs"][0]["status"] == "completed"
         assert state["runs"][0]["messages"][0]["text"] == "hello"
-        live = [event.data for event in client.received if event.target == "agentMessage"]  # type: ignore[attr-defined]
+        live = [event.data for event in client.received if event.target == "agentMessage"]
         assert "".join(data["text"] for data in live) == "Grüße aus Ω 👋"
 
 
@@ -59,12 +61,12 @@ async def a_cancelled_source_stops(make: MakeSubject) -> None:
     async with make() as subject:
         started = asyncio.Event()
 
-        async def source() -> object:
+        async def source() -> AsyncIterator[str]:
             yield "beginning"
             started.set()
             await asyncio.Event().wait()
 
-        publishing = asyncio.create_task(subject.sink.publish("t", source()))  # type: ignore[arg-type]
+        publishing = asyncio.create_task(subject.sink.publish("t", source()))
         await started.wait()
         await subject.sink.cancel("t")
         await subject.pass_time(subject.sink.options.lease_s)

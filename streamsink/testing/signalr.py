@@ -46,7 +46,7 @@ class SignalRClient:
 
     connection_id: str
     socket: ClientConnection
-    received: list[Received] = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)
     closed: dict[str, Any] | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 

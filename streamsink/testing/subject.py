@@ -15,9 +15,15 @@ __all__ = ["Client", "MakeSubject", "Subject"]
 
 
 class Client(Protocol):
-    """A client connection of the backend's own kind. ``streamsink.testing.signalr.SignalRClient`` is one."""
+    """A client connection of the backend's own kind. ``streamsink.testing.signalr.SignalRClient`` is one.
+
+    Attributes:
+        connection_id: what a join names.
+        received: every event so far, as it came.
+    """
 
     connection_id: str
+    received: list[Any]
 
     async def until(self, count: int = 1, *, target: str | None = None) -> list[Any]:
         """The events so far, each with ``target`` and ``data``, once ``count`` have come (with that target)."""

@@ -97,6 +97,7 @@ class GatewayApp:
             token, connection_id = await self._claim(request, caller)
         except StreamSinkError as error:
             await refusal(error).deny(scope, receive, send)
+            await asyncio.sleep(0)  # uvicorn logs an error unless the connection, which it has closed, ends first
             return
         try:
             await self._serve(self._session(WebSocketSession, caller, connection_id), receive, send)

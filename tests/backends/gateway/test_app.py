@@ -255,7 +255,7 @@ async def test_without_the_servers_help_a_refusal_is_a_close(site: Site, extensi
 
 
 async def test_a_connected_id_cannot_be_used_again(site: Site) -> None:
-    """Checks 12 and 48."""
+    """Checks 12, 48 and 53."""
     token = (await site.http("POST", "/client/negotiate", V1)).json()["connectionToken"]
     query = f"hub={HUB}&id={token}"
     socket = await site.open(query)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from streamsink.backends.gateway.connection_tokens import ConnectionTokens
     from streamsink.core.delivery import ConnectInfo
 
 ANN = User(subject="ann")
@@ -31,8 +32,8 @@ class Server:
 
     Attributes:
         negotiations: how often the application's negotiate was asked.
-        requests: how often the gateway was, upgrades included.
-        upgrades: how many of them were WebSockets.
+        requests: how often the gateway was.
+        claims: how often a client tried to connect with a token of its own or a fresh one, whatever came of it.
     """
 
     def __init__(self, base_url: str, delivery: GatewayDelivery) -> None:
@@ -40,7 +41,17 @@ class Server:
         self.delivery = delivery
         self.negotiations = 0
         self.requests = 0
-        self.upgrades = 0
+        self.claims = 0
+        self._count_claims(delivery.client_app._tokens)
+
+    def _count_claims(self, tokens: ConnectionTokens) -> None:
+        claim = tokens.claim
+
+        async def counted(token: str, *, hub: str, user_id: str | None) -> str:
+            self.claims += 1
+            return await claim(token, hub=hub, user_id=user_id)
+
+        setattr(tokens, "claim", counted)  # noqa: B010  a method, to a type checker
 
     async def connected(self) -> None:
         """Return when there is a connection whose handshake is over."""
@@ -55,7 +66,6 @@ class Server:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/api/agent/negotiate":
             self.requests += 1
-            self.upgrades += scope["type"] == "websocket"
             await self.delivery.client_app(scope, receive, send)
             return
         self.negotiations += 1

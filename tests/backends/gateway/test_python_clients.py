@@ -63,7 +63,7 @@ async def test_pysignalr(server: Server, protocol: str, way: str, caplog: pytest
             await client.expect("closed")
         await client.expect("started")
         await receive(client, server, 3)
-        assert server.upgrades == (2 if way == "redirect" else 3)
+        assert server.claims == (2 if way == "redirect" else 3)
     await all_gone(server)
     assert complaints(caplog) == []
 
@@ -81,6 +81,6 @@ async def test_signalrcore(server: Server, protocol: str, way: str, caplog: pyte
         await client.expect("reconnecting")
         await server.connected()
         await receive(client, server, 3)
-        assert server.upgrades == 2
+        assert server.claims == 2
     await all_gone(server)
     assert complaints(caplog) == []

@@ -144,7 +144,8 @@ async def test_it_takes_the_transport_that_is_offered() -> None:
         running(*node(f"{server.base_url}/api/agent", "plain", "any")) as client,
     ):
         await client.expect("started")
-        assert server.upgrades == 0
+        (session,) = server.delivery.client_app._sessions._sessions
+        assert session.transport is LONG_POLLING
 
 
 async def test_it_connects_without_negotiating(server: Server) -> None:

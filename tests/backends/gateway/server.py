@@ -63,6 +63,10 @@ class Server:
     def info(self) -> ConnectInfo:
         return self.delivery.connect_info(ANN, self.base_url)
 
+    async def is_idle(self) -> None:
+        """Return when no connection is left."""
+        await self.delivery.client_app._sessions.idle()
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/api/agent/negotiate":
             self.requests += 1

@@ -86,7 +86,7 @@ async def test_a_page_of_another_origin(way: tuple[str, str], caplog: pytest.Log
 
             gateway.delivery.hub.close(back, "bye")
             assert "bye" in (await told(page, "closed"))["error"]
-            await asyncio.wait_for(gateway.delivery.client_app._sessions.idle(), 20)
+            await asyncio.wait_for(gateway.is_idle(), 20)
         assert gateway.claims == 2
     assert complaints(caplog) == []
 

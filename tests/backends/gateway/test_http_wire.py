@@ -55,7 +55,7 @@ async def streaming(server: Server, client: Client) -> AsyncIterator[asyncio.Str
 
 
 async def all_gone(server: Server) -> None:
-    await asyncio.wait_for(server.delivery.client_app._sessions.idle(), 20)
+    await asyncio.wait_for(server.is_idle(), 20)
     assert len(server.delivery.hub) == 0
 
 

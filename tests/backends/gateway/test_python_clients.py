@@ -40,7 +40,7 @@ async def call_nothing(client: Client) -> None:
 
 
 async def all_gone(server: Server) -> None:
-    await asyncio.wait_for(server.delivery.client_app._sessions.idle(), 20)
+    await asyncio.wait_for(server.is_idle(), 20)
     assert len(server.delivery.hub) == 0
 
 

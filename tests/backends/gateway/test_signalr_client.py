@@ -40,7 +40,7 @@ async def stopped(client: Client, server: Server) -> None:
     """The client stops by itself, and nothing of it remains."""
     client.do("stop")
     assert (await client.expect("closed"))["error"] is None
-    await asyncio.wait_for(server.delivery.client_app._sessions.idle(), 20)
+    await asyncio.wait_for(server.is_idle(), 20)
     assert len(server.delivery.hub) == 0
 
 

@@ -39,8 +39,6 @@ class Session(Transport):
     """
 
     transport: ClassVar[TransportOffer]
-    outbox: ClassVar[type[FrameQueue]] = FrameQueue
-    _outbox: FrameQueue
 
     def __init__(
         self,
@@ -60,7 +58,7 @@ class Session(Transport):
         self._clock = clock
         self._max_buffered_bytes = max_buffered_bytes
         self._close_s = close_s
-        self._outbox = self.outbox()
+        self._outbox = self._queue()
         self._has_written = False
 
     @property
@@ -95,6 +93,9 @@ class Session(Transport):
         if now >= self._connection.next_deadline:
             self._perform(self._connection.tick(now))
 
+    def _queue(self) -> FrameQueue:
+        return FrameQueue()
+
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Frame):
@@ -114,13 +115,17 @@ class Session(Transport):
 class StreamSession(Session):
     """A session that lives inside one call of the ASGI application."""
 
-    outbox = Outbox
-    _outbox: Outbox
+    outbox: ClassVar[type[Outbox]] = Outbox
+    _stream: Outbox
     _life: asyncio.Timeout | None = None
+
+    def _queue(self) -> FrameQueue:
+        self._stream = self.outbox()
+        return self._stream
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Serve until the connection is over on both sides, or the time to end it is."""
-        writer = asyncio.create_task(self._outbox.run(send))
+        writer = asyncio.create_task(self._stream.run(send))
         writer.add_done_callback(self._expire)
         life = asyncio.timeout(None)
         try:

@@ -14,6 +14,8 @@ WHOLE = (
     "streamsink/backends/gateway/frame.py",
     "streamsink/backends/gateway/handshake.py",
     "streamsink/backends/gateway/json_protocol.py",
+    "streamsink/backends/gateway/messagepack_arrays.py",
+    "streamsink/backends/gateway/messagepack_protocol.py",
     "streamsink/backends/gateway/messages.py",
     "streamsink/backends/gateway/negotiate.py",
     "streamsink/backends/gateway/tokens.py",

@@ -68,14 +68,19 @@ class Admission:
         if origin is not None and not self._allow_origin(origin, request.headers):
             raise ForbiddenError("This origin is not allowed.")
 
-    def admit(self, request: Request, *, routes: Collection[str]) -> Caller:
+    def admit(self, request: Request, *, routes: Collection[str], is_new: bool = True) -> Caller:
         """The caller of one of these routes.
+
+        Args:
+            request: what was asked.
+            routes: where that may be asked.
+            is_new: whether it begins a connection; those that there are may still be ended properly.
 
         Raises:
             ForbiddenError: another site's page.
             NotFoundError: another route, or no such hub.
             InvalidRequestError: no hub is named, or not well.
-            UnavailableError: draining.
+            UnavailableError: draining, and it is new.
             UnauthenticatedError, TooLargeError: the token is missing, or not good here.
         """
         self.check_origin(request)
@@ -85,7 +90,7 @@ class Admission:
         hub = self._find_hub(name)
         if hub is None:
             raise NotFoundError("There is no such hub.")
-        if self.is_draining or hub.is_draining:
+        if is_new and (self.is_draining or hub.is_draining):
             raise UnavailableError("The server is going away; try again.")
         return Caller(name, hub, self._identify(request, name))
 

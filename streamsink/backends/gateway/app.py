@@ -1,31 +1,42 @@
-"""The gateway as a plain ASGI application: negotiate over HTTP, then WebSockets."""
+"""The gateway as a plain ASGI application: negotiate over HTTP, then one of three transports."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from streamsink.backends.gateway.connection import Connection, Limits
-from streamsink.backends.gateway.connection_tokens import UNKNOWN, ConnectionTokens
 from streamsink.backends.gateway.http import Reply, Request, Scope, preflight, refusal, with_cors
+from streamsink.backends.gateway.http_transports import CHANGED, METHODS, HttpTransports
 from streamsink.backends.gateway.negotiate import (
+    EVERY_TRANSPORT,
     WEB_SOCKETS,
     TransportOffer,
     negotiate_error,
     negotiate_reply,
 )
-from streamsink.backends.gateway.ticker import Ticker
-from streamsink.backends.gateway.websocket import Receive, WebSocketSession
-from streamsink.core.errors import ForbiddenError, InvalidRequestError, NotFoundError, StreamSinkError
+from streamsink.backends.gateway.session import Receive, Session
+from streamsink.backends.gateway.sessions import Sessions
+from streamsink.backends.gateway.websocket import WebSocketSession
+from streamsink.core.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    StreamSinkError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from streamsink.backends.gateway.admission import Admission, Caller
+    from streamsink.backends.gateway.connection_tokens import ConnectionTokens
     from streamsink.backends.gateway.outbox import Send
 
 __all__ = ["GatewayApp"]
+
+_S = TypeVar("_S", bound=Session)
 
 _NEGOTIATE: Final = "/client/negotiate"
 _CONNECT: Final = ("/client", "/client/")
@@ -52,7 +63,7 @@ class GatewayApp:
         admission: Admission,
         *,
         connection_tokens: ConnectionTokens,
-        transports: Sequence[TransportOffer] = (WEB_SOCKETS,),
+        transports: Sequence[TransportOffer] = EVERY_TRANSPORT,
         limits: Limits | None = None,
         max_buffered_bytes: int = 1_048_576,
         close_s: float = 5.0,
@@ -66,63 +77,63 @@ class GatewayApp:
         self._max_buffered_bytes = max_buffered_bytes
         self._close_s = close_s
         self._clock = clock
-        self._last_tick = clock()
-        self._ticker = Ticker(self.tick, sleep=sleep)
-        self._sessions: set[WebSocketSession] = set()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._sessions = Sessions(clock=clock, sleep=sleep)
+        self._http = HttpTransports(
+            connection_tokens,
+            sessions=self._sessions,
+            make=self._session,
+            transports=self._transports,
+            max_body_bytes=self._limits.max_body_bytes,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
         request = Request.of(scope)
         if not request.is_upgrade:
-            await (await self._answer(request)).send(send)
+            await (await self._answer(request, receive)).send(send)
             return
         try:
             caller = self._admission.admit(request, routes=_CONNECT)
             token, connection_id = await self._claim(request, caller)
         except StreamSinkError as error:
             await refusal(error).deny(scope, receive, send)
+            await asyncio.sleep(0)  # uvicorn logs an error unless the connection, which it has closed, ends first
             return
         try:
-            await self._serve(self._session(caller, connection_id), receive, send)
+            await self._serve(self._session(WebSocketSession, caller, connection_id), receive, send)
         finally:
             await self._tokens.release(token)
 
     def tick(self) -> None:
         """Send the pings and end the connections that are due."""
-        now, previous = self._clock(), self._last_tick
-        self._last_tick = now
-        for session in tuple(self._sessions):
-            session.tick(now, previous)
+        self._sessions.tick()
 
     def drain(self) -> None:
         """Ask every client to reconnect, and refuse new ones."""
         self._admission.is_draining = True
-        for session in tuple(self._sessions):
-            session.close(allow_reconnect=True)
+        self._sessions.drain()
 
     async def aclose(self) -> None:
         """Drain, and wait until every connection is over: at most ``close_s``."""
         self.drain()
-        await self._is_idle.wait()
+        await self._sessions.idle()
 
-    async def _answer(self, request: Request) -> Reply:
+    async def _answer(self, request: Request, receive: Receive) -> Reply:
         try:
             self._admission.check_origin(request)
         except ForbiddenError as error:
             return refusal(error)
         try:
-            reply = preflight(request) if request.method == "OPTIONS" else await self._route(request)
+            reply = preflight(request) if request.method == "OPTIONS" else await self._route(request, receive)
         except StreamSinkError as error:
             reply = refusal(error)
         return with_cors(reply, request)
 
-    async def _route(self, request: Request) -> Reply:
+    async def _route(self, request: Request, receive: Receive) -> Reply:
         if request.route == _NEGOTIATE:
             return await self._negotiate(request)
         if request.route in _CONNECT:
-            return await self._other_transport(request)
+            return await self._other_transport(request, receive)
         raise NotFoundError("Not Found")
 
     async def _negotiate(self, request: Request) -> Reply:
@@ -138,30 +149,31 @@ class GatewayApp:
         token = issued.token if is_secret else None
         return Reply.json(negotiate_reply(issued.connection_id, token, self._transports))
 
-    async def _other_transport(self, request: Request) -> Reply:
-        """Refuse what asks for anything but a WebSocket, as a server refuses transports it does not offer."""
-        if request.method not in ("GET", "POST", "DELETE"):
-            return Reply(405, headers={"allow": "GET, POST, DELETE, OPTIONS"})
-        caller = self._admission.admit(request, routes=_CONNECT)
-        token = request.parameter("id")
-        if not token:
-            raise InvalidRequestError("Connection ID required")
-        if await self._tokens.state(token, hub=caller.hub_name, user_id=caller.user_id) != "connected":
-            raise NotFoundError(UNKNOWN)
-        if request.method == "POST":
-            return Reply(405, b"POST requests are not allowed for WebSocket connections.")
-        raise InvalidRequestError("Cannot change transports mid-connection")
+    async def _other_transport(self, request: Request, receive: Receive) -> Reply:
+        if request.method not in METHODS:
+            return Reply(405, headers={"allow": ", ".join((*METHODS, "OPTIONS"))})
+        # Who is connected may still poll, and be told to go elsewhere, while the gateway drains.
+        is_new = request.parameter("id") not in self._http
+        caller = self._admission.admit(request, routes=_CONNECT, is_new=is_new)
+        return await self._http.answer(request, caller, receive)
 
     async def _claim(self, request: Request, caller: Caller) -> tuple[str, str]:
         """The connection token and its id; both new for a client that did not negotiate."""
         hub, user_id, token = caller.hub_name, caller.user_id, request.parameter("id")
+        if WEB_SOCKETS not in self._transports:
+            raise NotFoundError("The transport is not offered")
         if token is None:
             token = (await self._tokens.issue(hub=hub, user_id=user_id, is_secret=True)).token
-        return token, await self._tokens.claim(token, hub=hub, user_id=user_id)
+        try:
+            return token, await self._tokens.claim(token, hub=hub, user_id=user_id)
+        except ConflictError:
+            if token in self._http:
+                raise InvalidRequestError(CHANGED) from None
+            raise
 
-    def _session(self, caller: Caller, connection_id: str) -> WebSocketSession:
-        return WebSocketSession(
-            Connection(now=self._clock(), limits=self._limits),
+    def _session(self, kind: type[_S], caller: Caller, connection_id: str) -> _S:
+        return kind(
+            Connection(now=self._clock(), limits=self._limits, transport=kind.transport),
             hub=caller.hub,
             connection_id=connection_id,
             user_id=caller.user_id,
@@ -171,15 +183,7 @@ class GatewayApp:
         )
 
     async def _serve(self, session: WebSocketSession, receive: Receive, send: Send) -> None:
-        self._sessions.add(session)
-        self._is_idle.clear()
-        self._ticker.start()
-        try:
+        async with self._sessions.holding(session):
             await receive()  # websocket.connect
             await send({"type": "websocket.accept"})
             await session.run(receive, send)
-        finally:
-            self._sessions.discard(session)
-            if not self._sessions:
-                self._is_idle.set()
-                await self._ticker.stop()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from streamsink.backends.gateway import handshake
 from streamsink.backends.gateway.frame import Decoder, Frame, HubProtocol
 from streamsink.backends.gateway.json_protocol import JSON
+from streamsink.backends.gateway.messagepack_protocol import MESSAGE_PACK
 from streamsink.backends.gateway.messages import (
     Close,
     Completion,
@@ -22,6 +23,7 @@ from streamsink.backends.gateway.messages import (
     ProtocolError,
     StreamInvocation,
 )
+from streamsink.backends.gateway.negotiate import WEB_SOCKETS, TransportOffer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -42,12 +44,18 @@ class Limits:
         ping_s: of own silence before a ping. With a look at the clock every second, 14 keeps it below 15.
         client_s: of the client's silence, once it has pinged.
         max_message_bytes: of one message from the client, and of the handshake.
+        max_body_bytes: of one POST, which may hold several messages.
+        poll_s: of a poll that nothing answers. The JavaScript client gives up after 100.
+        absent_s: without a poll, until a client that polls is taken for gone.
     """
 
     handshake_s: float = 15.0
     ping_s: float = 14.0
     client_s: float = 30.0
     max_message_bytes: int = 32_768
+    max_body_bytes: int = 65_536
+    poll_s: float = 90.0
+    absent_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,13 @@ class Connection:
 
     Args:
         now: the time of the connect, in seconds of a clock that never goes back.
-        limits: its bounds.
+        limits: None: the usual ones.
         protocols: the hub protocols on offer.
+        transport: what carries it.
         methods: the targets whose calls are handed out; all others are answered as unknown.
+
+    Attributes:
+        limits: its bounds.
     """
 
     def __init__(
@@ -83,13 +95,17 @@ class Connection:
         *,
         now: float,
         limits: Limits | None = None,
-        protocols: Sequence[HubProtocol] = (JSON,),
+        protocols: Sequence[HubProtocol] = (JSON, MESSAGE_PACK),
+        transport: TransportOffer = WEB_SOCKETS,
         methods: Collection[str] = frozenset(),
     ) -> None:
-        self._limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self._methods = methods
+        self._transport = transport
         self._reader = handshake.HandshakeReader(
-            {protocol.name: protocol for protocol in protocols}, max_bytes=self._limits.max_message_bytes
+            {protocol.name: protocol for protocol in protocols},
+            max_bytes=self.limits.max_message_bytes,
+            formats=transport.formats,
         )
         self._state: Literal["handshake", "open", "closed"] = "handshake"
         self._began = self._heard = self._said = now
@@ -106,11 +122,11 @@ class Connection:
     def next_deadline(self) -> float:
         """When :meth:`tick` will next have something to do, at the latest."""
         if self._state == "handshake":
-            return self._began + self._limits.handshake_s
-        if self._state == "closed":
+            return self._began + self.limits.handshake_s
+        if self._state == "closed" or not self._transport.needs_pings:
             return math.inf
-        ping = self._said + self._limits.ping_s
-        return min(ping, self._heard + self._limits.client_s) if self._client_pings else ping
+        ping = self._said + self.limits.ping_s
+        return min(ping, self._heard + self.limits.client_s) if self._client_pings else ping
 
     def receive(self, data: str | bytes, now: float) -> list[Output]:
         """Take one transport message; text and binary are told apart by its type."""
@@ -134,7 +150,7 @@ class Connection:
             return []
         if self._state == "handshake":
             return self.close(handshake.CANCELED)
-        if self._client_pings and now >= self._heard + self._limits.client_s:
+        if self._client_pings and now >= self._heard + self.limits.client_s:
             return self.close(BROKEN, allow_reconnect=True)
         self._said = now
         return [self._protocol.ping]
@@ -163,7 +179,7 @@ class Connection:
             raw = agreed.rest
             if not raw:
                 return
-        if self._protocol.is_text != isinstance(data, str):
+        if self._transport.has_kinds and self._protocol.is_text != isinstance(data, str):
             raise ProtocolError(f"the {self._protocol.name} protocol does not travel in this kind of frame")
         for message in self._decoder.feed(raw):
             self._take(message, outputs)
@@ -173,7 +189,7 @@ class Connection:
     def _open(self, agreed: handshake.Handshake, outputs: list[Output]) -> None:
         self._state = "open"
         self._protocol = agreed.protocol
-        self._decoder = agreed.protocol.decoder(self._limits.max_message_bytes)
+        self._decoder = agreed.protocol.decoder(self.limits.max_message_bytes)
         outputs += (handshake.ACCEPTED, Opened(agreed.protocol, agreed.version))
 
     def _take(self, message: HubMessage, outputs: list[Output]) -> None:

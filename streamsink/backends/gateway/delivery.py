@@ -11,7 +11,7 @@ from streamsink.backends.gateway.app import GatewayApp
 from streamsink.backends.gateway.connection import Limits
 from streamsink.backends.gateway.connection_tokens import InProcessConnectionTokens, new_id
 from streamsink.backends.gateway.hub import Hub
-from streamsink.backends.gateway.negotiate import client_url, hub_name
+from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, TransportOffer, client_url, hub_name
 from streamsink.backends.gateway.tokens import AccessTokens
 from streamsink.core.delivery import (
     ASGIApp,
@@ -65,6 +65,8 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
         base_urls: those under which clients reach this host; empty: whatever host and prefix they ask for.
         allow_origin: whether pages of this origin may connect, given the request's headers in lower case.
         bounds: what it holds at most.
+        transports: offered to clients, in order of preference. Only WebSockets need no sticky routing where
+            several processes serve clients.
         clock: seconds since 1970, for tokens.
         monotonic: seconds, never going back, for everything else.
         make_id: a fresh unguessable id.
@@ -82,6 +84,7 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
         base_urls: Collection[str] = (),
         allow_origin: AllowOrigin = same_host,
         bounds: GatewayBounds | None = None,
+        transports: Sequence[TransportOffer] = EVERY_TRANSPORT,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_id,
@@ -100,6 +103,7 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
                 life_s=bounds.negotiated_s,
                 max_waiting=bounds.max_waiting_connections,
             ),
+            transports=transports,
             limits=bounds.connection,
             max_buffered_bytes=bounds.max_buffered_bytes,
             close_s=bounds.close_s,

@@ -15,7 +15,7 @@ from streamsink.backends.gateway.frame import Frame, HubProtocol
 from streamsink.backends.gateway.messages import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = ["ACCEPTED", "CANCELED", "Handshake", "HandshakeError", "HandshakeReader", "refusal"]
 
@@ -57,12 +57,20 @@ class HandshakeReader:
     Args:
         protocols: those on offer, by name.
         max_bytes: of the handshake, without its separator.
+        formats: what the transport can carry: Text, Binary or both.
     """
 
-    __slots__ = ("_buffer", "_max_bytes", "_protocols")
+    __slots__ = ("_buffer", "_formats", "_max_bytes", "_protocols")
 
-    def __init__(self, protocols: Mapping[str, HubProtocol], *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        protocols: Mapping[str, HubProtocol],
+        *,
+        max_bytes: int,
+        formats: Collection[str] = ("Text", "Binary"),
+    ) -> None:
         self._protocols = protocols
+        self._formats = formats
         self._max_bytes = max_bytes
         self._buffer = bytearray()
 
@@ -85,6 +93,12 @@ class HandshakeReader:
         protocol = self._protocols.get(request.protocol)
         if protocol is None:
             raise HandshakeError(f"The protocol '{request.protocol}' is not supported.")
+        wanted = "Text" if protocol.is_text else "Binary"
+        if wanted not in self._formats:
+            raise HandshakeError(
+                f"Cannot use the '{protocol.name}' protocol on the current transport. "
+                f"The transport does not support '{wanted}' transfer format."
+            )
         if request.version not in _VERSIONS:
             raise HandshakeError(
                 f"The server does not support version {request.version} of the '{protocol.name}' protocol."

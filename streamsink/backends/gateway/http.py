@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
 
-from streamsink.core.errors import StreamSinkError, UnauthenticatedError, UnavailableError
+from streamsink.core.errors import (
+    InvalidRequestError,
+    StreamSinkError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from streamsink.backends.gateway.outbox import Send
-    from streamsink.backends.gateway.websocket import Receive
+    from streamsink.backends.gateway.session import Receive
 
-__all__ = ["Reply", "Request", "Scope", "preflight", "refusal", "with_cors"]
+__all__ = ["Reply", "Request", "Scope", "StreamReply", "preflight", "read_body", "refusal", "with_cors"]
 
 Scope: TypeAlias = Mapping[str, Any]
 
@@ -106,6 +112,40 @@ class Reply:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": f"{kind}.start", "status": self.status, "headers": raw})
         await send({"type": f"{kind}.body", "body": self.body})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReply(Reply):
+    """An answer whose ``body`` is only its beginning.
+
+    Args:
+        stream: sends the rest.
+    """
+
+    stream: Callable[[Send], Awaitable[None]] = field(kw_only=True)
+
+    async def send(self, send: Send) -> None:
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await self.stream(send)
+
+
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        TooLargeError: it is longer than ``max_bytes``; no more than that is kept.
+        InvalidRequestError: the client went away in the middle.
+    """
+    body = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise TooLargeError("The body is too long")
+        if not message.get("more_body", False):
+            return bytes(body)
+    raise InvalidRequestError("The body is incomplete")
 
 
 def refusal(error: StreamSinkError) -> Reply:

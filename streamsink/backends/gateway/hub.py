@@ -8,45 +8,25 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from streamsink.backends.gateway.audience import EVERYBODY, Audience
 from streamsink.backends.gateway.followers import Follower
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from streamsink.backends.gateway.frame import Frame, HubProtocol
+    from streamsink.backends.gateway.messages import Invocation
+    from streamsink.backends.gateway.transport import Transport
     from streamsink.core.events import Event
 
-__all__ = ["Hub", "Transport"]
+__all__ = ["Hub"]
 
 _log = logging.getLogger("streamsink")
 
 TOO_SLOW = "The connection cannot keep up."
-
-
-class Transport(Protocol):
-    """The way to one client. None of it blocks or raises."""
-
-    @property
-    def buffered_bytes(self) -> int:
-        """What has been written and not yet taken by the network."""
-        ...
-
-    def write(self, frame: Frame) -> None:
-        """Send a frame after those before it."""
-        ...
-
-    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
-        """Send a Close message, then end; again is harmless.
-
-        Args:
-            error: what the client is told; None: nothing is wrong.
-            allow_reconnect: whether clients with automatic reconnect come back.
-            discard: drop what is waiting first.
-        """
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -82,6 +62,7 @@ class Hub:
         self._max_followed_events = max_followed_events
         self._connections: dict[str, _Member] = {}
         self._groups: dict[str, _Group] = {}
+        self._users: dict[str, dict[str, _Member]] = {}
         self.slow_readers: int = 0
         self.is_draining: bool = False
 
@@ -94,13 +75,18 @@ class Hub:
 
     def connect(self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport) -> None:
         """Add a connection whose handshake is over."""
-        self._connections[connection_id] = _Member(connection_id, user_id, protocol, transport)
+        member = _Member(connection_id, user_id, protocol, transport)
+        self._connections[connection_id] = member
+        if user_id is not None:
+            self._users.setdefault(user_id, {})[connection_id] = member
 
     def disconnect(self, connection_id: str) -> None:
         """Forget a connection; again is no error."""
         member = self._connections.pop(connection_id, None)
         if member is None:
             return
+        if member.user_id is not None:
+            self._forget_of_user(connection_id, member.user_id)
         for name in member.groups:
             del self._groups[name].members[connection_id]
             self._prune(name)
@@ -167,11 +153,41 @@ class Hub:
             return
         for follower in there.followers:
             follower.put(events)
+        self._write(there.members.values(), lambda protocol: protocol.events(events))
+
+    def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
+        """Send a call to whoever is meant; nobody is no error."""
+        self._write(self._meant(to), lambda protocol: protocol.encode(call))
+
+    def reaches(self, audience: Audience) -> bool:
+        """Whether there is anybody: such a connection, a user who is connected, a group with members."""
+        return bool(self._meant(audience))
+
+    def close_all(self, of: Audience = EVERYBODY, error: str | None = None, *, allow_reconnect: bool = False) -> int:
+        """Close and forget connections; returns how many."""
+        members = self._meant(of)
+        for member in members:
+            self.close(member.connection_id, error, allow_reconnect=allow_reconnect)
+        return len(members)
+
+    def _meant(self, audience: Audience) -> list[_Member]:
+        if audience.connection_id is not None:
+            found = self._connections.get(audience.connection_id)
+            members: Iterable[_Member] = () if found is None else (found,)
+        elif audience.user_id is not None:
+            members = self._users.get(audience.user_id, {}).values()
+        elif audience.group is not None:
+            members = self._groups.get(audience.group, _Group()).members.values()
+        else:
+            members = self._connections.values()
+        return [member for member in members if member.connection_id not in audience.excluded]
+
+    def _write(self, members: Iterable[_Member], encode: Callable[[HubProtocol], Frame]) -> None:
         frames: dict[HubProtocol, Frame] = {}
-        for member in tuple(there.members.values()):  # a slow one leaves on the way
+        for member in tuple(members):  # a slow one leaves on the way
             frame = frames.get(member.protocol)
             if frame is None:
-                frame = frames[member.protocol] = member.protocol.events(events)
+                frame = frames[member.protocol] = encode(member.protocol)
             if member.transport.buffered_bytes > self._max_buffered_bytes:
                 self._shed(member)
             else:
@@ -197,8 +213,7 @@ class Hub:
         for there in self._groups.values():
             for follower in there.followers:
                 follower.end()
-        for connection_id in tuple(self._connections):
-            self.close(connection_id, allow_reconnect=True)
+        self.close_all(allow_reconnect=True)
 
     def _shed(self, member: _Member) -> None:
         self.slow_readers += 1
@@ -206,6 +221,12 @@ class Hub:
         self.disconnect(member.connection_id)
         # What waits is dropped: the client asks for it again, from its cursor, when it is back.
         member.transport.close(TOO_SLOW, allow_reconnect=True, discard=True)
+
+    def _forget_of_user(self, connection_id: str, user_id: str) -> None:
+        theirs = self._users[user_id]
+        del theirs[connection_id]
+        if not theirs:
+            del self._users[user_id]
 
     def _prune(self, group: str) -> None:
         there = self._groups[group]

@@ -15,7 +15,17 @@ from streamsink.core.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["WEB_SOCKETS", "TransportOffer", "client_url", "hub_name", "negotiate_error", "negotiate_reply"]
+__all__ = [
+    "EVERY_TRANSPORT",
+    "LONG_POLLING",
+    "SERVER_SENT_EVENTS",
+    "WEB_SOCKETS",
+    "TransportOffer",
+    "client_url",
+    "hub_name",
+    "negotiate_error",
+    "negotiate_reply",
+]
 
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}")
 _VERSION: Final = re.compile(r"-?[0-9]{1,9}")
@@ -23,17 +33,29 @@ _VERSION: Final = re.compile(r"-?[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class TransportOffer:
-    """A transport that clients may choose, and what it can carry."""
+    """A transport that clients may choose, and what it can carry.
+
+    Args:
+        name: as the reply has it.
+        formats: Text, Binary or both.
+        has_kinds: whether what arrives says of itself if it is text or binary.
+        needs_pings: whether silence has to be broken; a poll breaks it by itself.
+    """
 
     name: str
     formats: tuple[str, ...]
+    has_kinds: bool = False
+    needs_pings: bool = True
 
     def json(self) -> dict[str, Any]:
         """As an element of ``availableTransports``."""
         return {"transport": self.name, "transferFormats": list(self.formats)}
 
 
-WEB_SOCKETS: Final = TransportOffer("WebSockets", ("Text", "Binary"))
+WEB_SOCKETS: Final = TransportOffer("WebSockets", ("Text", "Binary"), has_kinds=True)
+SERVER_SENT_EVENTS: Final = TransportOffer("ServerSentEvents", ("Text",))
+LONG_POLLING: Final = TransportOffer("LongPolling", ("Text", "Binary"), needs_pings=False)
+EVERY_TRANSPORT: Final = (WEB_SOCKETS, SERVER_SENT_EVENTS, LONG_POLLING)
 
 
 def hub_name(values: Sequence[str]) -> str:

@@ -1,12 +1,16 @@
 // Drives the official client: events go to stdout and commands come from stdin, one JSON object per line.
 import { createInterface } from "node:readline";
-import { HubConnectionBuilder, HttpTransportType, LogLevel } from "@microsoft/signalr";
+import { HubConnectionBuilder, HttpTransportType, JsonHubProtocol, LogLevel } from "@microsoft/signalr";
+import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 
-const [url, mode] = process.argv.slice(2);
+const [url, mode, transport, protocol] = process.argv.slice(2);
 const tell = (event, fields = {}) => console.log(JSON.stringify({ event, ...fields }));
 
-const options = mode === "skip" ? { skipNegotiation: true, transport: HttpTransportType.WebSockets } : {};
-const builder = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None);
+const options = { skipNegotiation: mode === "skip", transport: HttpTransportType[transport] };
+const builder = new HubConnectionBuilder()
+  .withUrl(url, options)
+  .withHubProtocol(protocol === "messagepack" ? new MessagePackHubProtocol() : new JsonHubProtocol())
+  .configureLogging(LogLevel.None);
 if (mode === "reconnect") builder.withAutomaticReconnect();
 const connection = builder.build();
 

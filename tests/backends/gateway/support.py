@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from streamsink.backends.gateway.admission import Admission
 from streamsink.backends.gateway.app import GatewayApp
 from streamsink.backends.gateway.connection_tokens import InProcessConnectionTokens
-from streamsink.backends.gateway.hub import Hub, Transport
+from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.tokens import AccessTokens
+from streamsink.backends.gateway.transport import Transport
 from streamsink.core.events import Event
 
 if TYPE_CHECKING:

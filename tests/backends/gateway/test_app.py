@@ -8,7 +8,7 @@ import logging
 import jwt
 import pytest
 
-from streamsink.backends.gateway.negotiate import WEB_SOCKETS, TransportOffer
+from streamsink.backends.gateway.negotiate import LONG_POLLING, WEB_SOCKETS, TransportOffer
 
 from .support import BASE, HANDSHAKE, HUB, KEY, Site, settle
 
@@ -31,7 +31,11 @@ async def test_negotiate_version_1(site: Site) -> None:
         "negotiateVersion": 1,
         "connectionId": "id1",
         "connectionToken": "id2",
-        "availableTransports": [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}],
+        "availableTransports": [
+            {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
+            {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
+            {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]},
+        ],
     }
 
 
@@ -251,7 +255,7 @@ async def test_without_the_servers_help_a_refusal_is_a_close(site: Site, extensi
 
 
 async def test_a_connected_id_cannot_be_used_again(site: Site) -> None:
-    """Checks 12 and 48."""
+    """Checks 12, 48 and 53."""
     token = (await site.http("POST", "/client/negotiate", V1)).json()["connectionToken"]
     query = f"hub={HUB}&id={token}"
     socket = await site.open(query)
@@ -276,14 +280,22 @@ async def test_somebody_elses_id_is_unknown(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_transports_that_are_not_offered(site: Site, method: str) -> None:
+async def test_transports_that_are_not_offered(method: str) -> None:
     """Check 48."""
+    site = Site(transports=[WEB_SOCKETS])
     token = (await site.http("POST", "/client/negotiate", V1)).json()["connectionToken"]
 
     missing = await site.http(method, "/client")
     assert (missing.status, missing.body) == (400, b"Connection ID required")
     assert (await site.http(method, "/client/", f"hub={HUB}&id=unknown")).status == 404
     assert (await site.http(method, "/client/", f"hub={HUB}&id={token}")).status == 404
+
+
+async def test_websockets_need_not_be_offered() -> None:
+    """Check 12: a transport that is disabled is not found."""
+    site = Site(transports=[LONG_POLLING])
+
+    assert (await site.socket().refused()).status == 404
 
 
 async def test_other_verbs_are_refused(site: Site) -> None:

@@ -1,0 +1,33 @@
+"""The way to one client, as a hub sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from streamsink.backends.gateway.frame import Frame
+
+__all__ = ["Transport"]
+
+
+class Transport(Protocol):
+    """The way to one client. None of it blocks or raises."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What has been written and not yet taken by the network."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Send a frame after those before it."""
+        ...
+
+    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
+        """Send a Close message, then end; again is harmless.
+
+        Args:
+            error: what the client is told; None: nothing is wrong.
+            allow_reconnect: whether clients with automatic reconnect come back.
+            discard: drop what is waiting first.
+        """
+        ...

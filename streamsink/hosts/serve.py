@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from streamsink.hosts.asgi import StreamApp
+from streamsink.hosts.sockets import websocket_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ def serve(
         log_level="warning",
         access_log=False,
         lifespan="on",
-        ws="websockets-sansio",
+        ws=websocket_protocol(app.sockets),
         ws_per_message_deflate=False,
         ws_max_size=_MAX_CLIENT_MESSAGE_BYTES,
         timeout_graceful_shutdown=_GRACE_S,

@@ -80,7 +80,7 @@ class GatewayApp:
             return
         try:
             caller = self._admission.admit(request, routes=_CONNECT)
-            token, connection_id = await self._claim(request, caller)
+            token, connection_id = await self.claim(request, caller)
         except StreamSinkError as error:
             await refusal(error).deny(scope, receive, send)
             return
@@ -152,8 +152,12 @@ class GatewayApp:
             return Reply(405, b"POST requests are not allowed for WebSocket connections.")
         raise InvalidRequestError("Cannot change transports mid-connection")
 
-    async def _claim(self, request: Request, caller: Caller) -> tuple[str, str]:
-        """The connection token and its id; both new for a client that did not negotiate."""
+    async def claim(self, request: Request, caller: Caller) -> tuple[str, str]:
+        """Use the connection token of an upgrade; returns it and its id, new ones if there was no negotiate.
+
+        Raises:
+            NotFoundError, ConflictError, UnavailableError: see :meth:`ConnectionTokens.claim`.
+        """
         hub, user_id, token = caller.hub_name, caller.user_id, request.parameter("id")
         if token is None:
             token = (await self._tokens.issue(hub=hub, user_id=user_id, is_secret=True)).token

@@ -6,12 +6,13 @@ import asyncio
 import json
 import socket
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import uvicorn
 
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
 from streamsink.core.identity import User
+from streamsink.hosts.sockets import websocket_protocol
 
 from .support import KEY
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from streamsink.core.delivery import ConnectInfo
 
 ANN = User(subject="ann")
+
+Path: TypeAlias = Literal["asgi", "sockets"]
+PATHS: Final[tuple[Path, ...]] = ("asgi", "sockets")
 
 
 class Server:
@@ -40,6 +44,11 @@ class Server:
     def info(self) -> ConnectInfo:
         return self.delivery.connect_info(ANN, self.base_url)
 
+    async def is_idle(self) -> None:
+        """Return when no connection is left."""
+        await self.delivery.client_app._is_idle.wait()
+        await self.delivery._sockets._is_idle.wait()
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/api/agent/negotiate":
             await self.delivery.client_app(scope, receive, send)
@@ -58,11 +67,21 @@ class _Uvicorn(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(bounds: GatewayBounds | None = None) -> AsyncIterator[Server]:
-    """A running server; leaving closes the gateway and then the server."""
+async def serving(bounds: GatewayBounds | None = None, *, path: Path = "sockets") -> AsyncIterator[Server]:
+    """A running server; leaving closes the gateway and then the server.
+
+    Args:
+        path: the way of clients' WebSockets.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}", bounds or GatewayBounds(close_s=0.5))
-        config = uvicorn.Config(server, lifespan="off", log_level="critical", ws_per_message_deflate=False)
+        config = uvicorn.Config(
+            server,
+            lifespan="off",
+            log_level="critical",
+            ws=websocket_protocol(lambda: server.delivery if path == "sockets" else None),
+            ws_per_message_deflate=False,
+        )
         running = _Uvicorn(config)
         task = asyncio.create_task(running.serve(sockets=[listener]))
         try:

@@ -126,7 +126,7 @@ async def test_a_client_that_stops_is_forgotten(server: Server) -> None:
         client.do("stop")
 
         assert (await client.expect("closed"))["error"] is None
-        await asyncio.wait_for(server.delivery.client_app._is_idle.wait(), 20)
+        await asyncio.wait_for(server.is_idle(), 20)
         assert len(server.delivery.hub) == 0
 
 

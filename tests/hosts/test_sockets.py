@@ -93,7 +93,7 @@ async def test_the_successor_has_it_all_from_the_next_turn_on() -> None:
 
     assert isinstance(wire.protocol, Recorder)
     assert wire.protocol.told == ["made", b"GET /cl%69ent/?hub=chat HTTP/1.1\r\nHost: here.test\r\n\r\n"]
-    assert list(state.connections) == [wire.protocol]
+    assert list[Any](state.connections) == [wire.protocol]
 
 
 async def test_what_happens_before_that_is_passed_on() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from streamsink.backends.gateway.frame import Frame
 
@@ -33,22 +33,24 @@ def data_frame(payload: bytes, *, is_text: bool) -> bytes:
 
 def joined(frames: Sequence[Frame]) -> bytes:
     """Frames in their order; neighbours that may share a WebSocket message do."""
-    return b"".join(
-        run[0].wire if len(run) == 1 else data_frame(b"".join([f.payload for f in run]), is_text=run[0].is_text)
-        for run in _runs(frames)
-    )
+    return b"".join([_message(run) for run in _runs(frames)])
 
 
-def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-    run, size = [frames[0]], len(frames[0])
-    for frame in frames[1:]:
-        size += len(frame)
-        if size > MAX_JOINED_BYTES or not _can_follow(run[0], frame):
-            yield run
-            run, size = [], len(frame)
-        run.append(frame)
-    yield run
+def _message(run: Sequence[Frame]) -> bytes:
+    if len(run) == 1:
+        return run[0].wire
+    return data_frame(b"".join([frame.payload for frame in run]), is_text=run[0].is_text)
 
 
-def _can_follow(first: Frame, other: Frame) -> bool:
-    return first.is_mergeable and other.is_mergeable and first.is_text == other.is_text
+def _runs(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Written out, since it runs for every group of every loop turn in which several records came."""
+    runs: list[list[Frame]] = []
+    size, is_open, is_text = 0, False, False
+    for frame in frames:
+        size += len(frame.payload)
+        if is_open and frame.is_mergeable and frame.is_text is is_text and size <= MAX_JOINED_BYTES:
+            runs[-1].append(frame)
+        else:
+            runs.append([frame])
+            size, is_open, is_text = len(frame.payload), frame.is_mergeable, frame.is_text
+    return runs

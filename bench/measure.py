@@ -29,7 +29,7 @@ class Figures:
     """What was seen of one system in one round."""
 
     idle_kb: dict[int, float] = field(default_factory=dict)
-    worst_ms: float | None = None
+    worst_ms: dict[int, float] = field(default_factory=dict)
     phases: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
 
@@ -58,9 +58,8 @@ class Session:
         for count in counts:
             self._connect(idle=count - connected)
             connected = count
-            worst_ms = self._stats().get("worst_ms")
-            if worst_ms is not None:
-                self.figures.worst_ms = max(worst_ms, self.figures.worst_ms or 0.0)
+            if self.feed:
+                self.figures.worst_ms[count] = self._stats()["worst_ms"]
             time.sleep(0.3)
             self.figures.idle_kb[count] = (self.gateway.resident_bytes() - before) / count / 1000
         self.load.ask("disconnect")
@@ -77,6 +76,10 @@ class Session:
         self._phase(workload, "warm-up", do="saturate", events=warm, burst=1, **common)
         self._phase(workload, "single", do="saturate", events=workload.events, burst=1, **common)
         self._phase(workload, "burst", do="saturate", events=workload.events * 2, burst=BURST, **common)
+        if self.system.is_ours:
+            self._phase(
+                workload, "batch", do="saturate", events=workload.events * 2, burst=BURST, batched=True, **common
+            )
         self._phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
         self.load.ask("disconnect")
 

@@ -28,6 +28,10 @@ class Outlet(ABC):
     async def send(self, encoded: list[Any]) -> None:
         """Send, in order."""
 
+    def encode_batch(self, group: str, events: list[Event]) -> list[Any]:
+        """Consecutive events as one, where a batch can be published."""
+        return [self.encode(group, event) for event in events]
+
 
 class _Stream(Outlet):
     """Bytes to a port."""
@@ -45,6 +49,10 @@ class FeedOutlet(_Stream):
     def encode(self, group: str, event: Event) -> bytes:
         target = event.target.encode()
         return feed.record(feed.EVENT, group.encode(), target, event.body, int(event.epoch), event.seq)
+
+    def encode_batch(self, group: str, events: list[Event]) -> list[bytes]:
+        first, body = events[0], feed.batch([event.body for event in events])
+        return [feed.record(feed.BATCH, group.encode(), first.target.encode(), body, int(first.epoch), first.seq)]
 
 
 class FloorOutlet(_Stream):
@@ -94,7 +102,7 @@ class ChannelsOutlet(Outlet):
     """``group_send`` of the channel layer: what it stores is made by a script, so there are no bytes to prepare."""
 
     def __init__(self, port: int) -> None:
-        from channels_redis.core import RedisChannelLayer  # noqa: PLC0415
+        from channels_redis.core import RedisChannelLayer
 
         self._layer = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{port}"], capacity=100_000)
 

@@ -39,7 +39,9 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -55,12 +57,12 @@ class Process:
             ready, _, _ = select.select([file], [], [], max(0.0, end - time.monotonic()))
             data = os.read(file, 1_048_576) if ready else b""
             if not data:
-                raise RuntimeError(f"no answer from {self._process.args}")
+                raise RuntimeError(f"no answer from {self._process.args!r}")
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(f"{self._process.args}: {answer['error']}")
+            raise RuntimeError(f"{self._process.args!r}: {answer['error']}")
         return answer
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:

@@ -63,24 +63,32 @@ class Publisher:
             await producer.begin()
         return {}
 
-    async def saturate(self, groups: list[str], members: int, events: int, burst: int) -> dict[str, Any]:
-        """Publish ``events``, ``burst`` in a row to a group; at most so many of each group are under way."""
+    async def saturate(
+        self, groups: list[str], members: int, events: int, burst: int, batched: bool = False
+    ) -> dict[str, Any]:
+        """Publish ``events``, ``burst`` in a row to a group; at most so many of each group are under way.
+
+        Args:
+            batched: as one batch.
+        """
         turns = max(1, events // burst // len(groups))
-        encoded = []
-        for group in chain.from_iterable([groups] * turns):
-            encoded += [
-                self._outlet.encode(group, await self._producers[group].append(0)) for _ in range(burst)
-            ]
-        before, window = self._counter.get(), burst * len(groups)
-        piece = max(burst, window // 4 // burst * burst)
+        pieces = [await self._made(group, burst, batched) for group in chain.from_iterable([groups] * turns)]
+        before, window = self._counter.get(), len(groups)
+        step = max(1, window // 4)
         began, sent = time.monotonic(), 0
-        while sent < len(encoded):
-            if sent + piece - (self._counter.get() - before) // members > window:
+        while sent < len(pieces):
+            if sent + step - (self._counter.get() - before) // members // burst > window:
                 time.sleep(PAUSE_S)  # noqa: ASYNC251  nothing else runs here
                 continue
-            await self._outlet.send(encoded[sent : sent + piece])
-            sent += piece
-        return {"events": len(encoded), "began": began}
+            await self._outlet.send(list(chain.from_iterable(pieces[sent : sent + step])))
+            sent += step
+        return {"events": len(pieces) * burst, "began": began}
+
+    async def _made(self, group: str, burst: int, batched: bool) -> list[Any]:
+        events = [await self._producers[group].append(0) for _ in range(burst)]
+        if batched:
+            return self._outlet.encode_batch(group, events)
+        return [self._outlet.encode(group, event) for event in events]
 
     async def steady(self, groups: list[str], rate: int, seconds: float) -> dict[str, Any]:
         """Publish ``rate`` events per second, each made when it is due."""

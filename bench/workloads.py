@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Workload:
-    """``groups`` × ``members`` connections; ``events`` published in a phase (for a system that is not slow).
+    """``groups`` of ``members`` connections each; ``events`` published in a phase (for a system that is not slow).
 
     Args:
         rate: events per second in the phase at a fixed load.

@@ -10,8 +10,8 @@ from bench.gateways.common import run, serve_uvicorn
 
 def application(redis: str) -> Any:
     """One consumer, in the group that its path names."""
-    import django  # noqa: PLC0415
-    from django.conf import settings  # noqa: PLC0415
+    import django
+    from django.conf import settings
 
     # redis-py allows a pool 100 connections, and fails past that; the clients of this bench join at once.
     host = {"address": f"redis://127.0.0.1:{redis}", "max_connections": 5_000}
@@ -21,9 +21,9 @@ def application(redis: str) -> Any:
     }
     settings.configure(CHANNEL_LAYERS={"default": layer}, SECRET_KEY="bench", ALLOWED_HOSTS=["*"])
     django.setup()
-    from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: PLC0415
-    from channels.routing import URLRouter  # noqa: PLC0415
-    from django.urls import re_path  # noqa: PLC0415
+    from channels.generic.websocket import AsyncWebsocketConsumer
+    from channels.routing import URLRouter
+    from django.urls import re_path
 
     class Consumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         async def connect(self) -> None:

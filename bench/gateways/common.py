@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import socket
@@ -25,7 +26,9 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def say(**ports: int) -> None:
-    """Tell the bench where this gateway listens."""
+    """Tell the bench where this gateway listens. What is there is frozen, as ``serve`` does."""
+    gc.collect()
+    gc.freeze()
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import hashlib
 import re
 from typing import Any
@@ -32,7 +31,9 @@ class Echo(asyncio.Protocol):
             return
         accept = base64.b64encode(hashlib.sha1(key[1] + MAGIC).digest())
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        self.transport.write(answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", is_text=True))
+        self.transport.write(
+            answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", is_text=True)
+        )
         GROUPS.setdefault(GROUP.search(data)[1], []).append(self.transport)  # type: ignore[index]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,11 +52,12 @@ async def main() -> None:
     loop, lag = asyncio.get_running_loop(), Lag()
 
     def stats() -> dict[str, Any]:
-        gc.collect()
         return {"worst_ms": lag.take() * 1000}
 
     clients = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
-    feed = await loop.create_server(lambda: FeedProtocol(publish, lambda *_: None, stats), "127.0.0.1", 0)
+    feed = await loop.create_server(
+        lambda: FeedProtocol(publish, lambda *_: None, lambda *_: None, stats), "127.0.0.1", 0
+    )
     say(port=clients.sockets[0].getsockname()[1], feed=feed.sockets[0].getsockname()[1])
     await asyncio.Event().wait()
 

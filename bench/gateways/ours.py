@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from typing import Any
 
@@ -15,8 +14,6 @@ from streamsink.core.events import Event
 from streamsink.hosts.sockets import websocket_protocol
 
 
-
-
 async def main(path: str) -> None:
     delivery = GatewayDelivery([SECRET], bounds=GatewayBounds(close_s=0.2))
     hub, lag, targets = delivery.hub, Lag(), {}
@@ -25,12 +22,15 @@ async def main(path: str) -> None:
         name = targets.get(target) or targets.setdefault(target, target.decode())
         hub.publish(group.decode(), (Event(name, body, str(epoch), seq),))
 
+    def publish_batch(group: bytes, target: bytes, bodies: list[bytes], epoch: int, seq: int) -> None:
+        name, at = target.decode(), str(epoch)
+        hub.publish(group.decode(), [Event(name, body, at, place) for place, body in enumerate(bodies, seq)])
+
     def stats() -> dict[str, Any]:
-        gc.collect()
         return {"worst_ms": lag.take() * 1000, "slow": hub.slow_readers, "connections": len(hub)}
 
     loop = asyncio.get_running_loop()
-    feed = await loop.create_server(lambda: FeedProtocol(publish, hub.join, stats), "127.0.0.1", 0)
+    feed = await loop.create_server(lambda: FeedProtocol(publish, publish_batch, hub.join, stats), "127.0.0.1", 0)
     ws = websocket_protocol(lambda: delivery) if path == "sockets" else "websockets-sansio"
     await serve_uvicorn(delivery.client_app, ws=ws, feed=feed.sockets[0].getsockname()[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +66,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What is there now stays: a full collection would go through it each time the connections have grown by
+            # a quarter, and the loop would stand still for that long.
+            gc.collect()
+            gc.freeze()
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote
 
 from websockets.frames import CloseCode, Frame, Opcode
@@ -85,9 +85,8 @@ class WebSocketPeer:
     def receive(self, data: bytes) -> Iterator[str | bytes]:
         """The messages that ``data`` completes; to be exhausted before the next call."""
         self._protocol.receive_data(data)
-        for frame in self._protocol.events_received():
-            if isinstance(frame, Frame):
-                yield from self._take(frame)
+        for frame in cast(list[Frame], self._protocol.events_received()):
+            yield from self._take(frame)
 
     def close(self) -> None:
         """Say that it is over; again is harmless."""

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 7071
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types unit js browser soak format wheel clean
+.PHONY: demo test lint types unit js browser soak bench format wheel clean
 
 demo: $(VENV)/.demo streamsink/static/vendor/.done
 	PORT=$(PORT) $(BIN)/streamsink serve
@@ -35,6 +35,20 @@ unit: $(VENV)/.dev streamsink/static/vendor/.done
 soak: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/python -m tests.e2e.soak
 
+# Less than ten minutes; `make bench ARGS=--quick` takes one. Loopback only.
+bench: bench/.venv/.done bench/node_modules/.done
+	bench/.venv/bin/python -m bench $(ARGS)
+
+bench/.venv/.done: bench/requirements.txt pyproject.toml
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/pip install --quiet --editable '.[asgi]' --requirement bench/requirements.txt
+	touch $@
+
+bench/node_modules/.done: bench/package.json
+	@command -v npm >/dev/null || { echo "Node with npm is needed for a peer: https://nodejs.org" >&2; exit 1; }
+	npm install --silent --no-package-lock --prefix bench
+	touch $@
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -43,7 +57,7 @@ wheel: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) bench/.venv bench/node_modules node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -19,6 +19,8 @@ WHOLE = (
     "streamsink/backends/gateway/messages.py",
     "streamsink/backends/gateway/negotiate.py",
     "streamsink/backends/gateway/tokens.py",
+    "streamsink/backends/gateway/websocket_frames.py",
+    "streamsink/backends/gateway/websocket_peer.py",
 )
 ELSEWHERE = 90.0
 

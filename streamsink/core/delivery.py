@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    import asyncio
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 
-__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "ServesClients", "Subscribes"]
+__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "ServesClients", "ServesSockets", "Subscribes"]
 
 ASGIApp: TypeAlias = Any
 
@@ -97,6 +98,24 @@ class ServesClients(ABC):
     @abstractmethod
     async def drain(self) -> None:
         """Tell every client to reconnect, and refuse new ones."""
+
+
+class ServesSockets(ABC):
+    """An ability: a host that owns its sockets hands clients' WebSockets over, past ASGI and at half its cost."""
+
+    @abstractmethod
+    def takes_socket(self, path: str) -> bool:
+        """Whether upgrades at this decoded path may be handed over; others belong to the host's application."""
+
+    @abstractmethod
+    def socket_protocol(self, on_lost: Callable[[asyncio.Protocol], None]) -> asyncio.Protocol:
+        """The protocol of one connection. It is given the whole upgrade request first, and answers it itself.
+
+        It has ``shutdown()``, which asks the client to reconnect and ends the connection.
+
+        Args:
+            on_lost: called with it when the connection is over.
+        """
 
 
 class Subscribes(ABC):

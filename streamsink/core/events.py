@@ -64,8 +64,7 @@ class Record:
         return Event(self.target, self.body, str(epoch), seq)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One appended event.
 
     Args:

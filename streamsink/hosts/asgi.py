@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
 
-from streamsink.core.delivery import ServesClients
+from streamsink.core.delivery import ServesClients, ServesSockets
 from streamsink.core.errors import (
     InvalidRequestError,
     NotFoundError,
@@ -90,6 +90,7 @@ class StreamApp:
         self._sink = sink
         self._sessions = sessions
         self._running: tuple[Starlette, Any] | None = None
+        self._sockets: ServesSockets | None = None
         self._drain: Callable[[float], Awaitable[None]] | None = None
 
     @asynccontextmanager
@@ -108,12 +109,17 @@ class StreamApp:
         ) as assembly:
             clients = assembly.sink.ability(ServesClients)
             self._running = self._router(assembly), clients.client_app if clients is not None else None
+            self._sockets = assembly.sink.ability(ServesSockets)
             self._drain = assembly.drain
             try:
                 yield assembly.sink
             finally:
                 await self.drain()
-                self._running = None
+                self._running = self._sockets = None
+
+    def sockets(self) -> ServesSockets | None:
+        """Who takes clients' WebSockets past ASGI while this runs; see :mod:`streamsink.hosts.sockets`."""
+        return self._sockets
 
     async def drain(self) -> None:
         """Accept nothing more, let runs end for STREAM_DRAIN_S or end them visibly, tell clients to reconnect.

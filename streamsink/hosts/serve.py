@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from streamsink.hosts.asgi import StreamApp
+from streamsink.hosts.sockets import websocket_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +47,7 @@ def serve(
         log_level="warning",
         access_log=False,
         lifespan="on",
-        ws="websockets-sansio",
+        ws=websocket_protocol(app.sockets),
         ws_per_message_deflate=False,
         ws_max_size=_MAX_CLIENT_MESSAGE_BYTES,
         timeout_graceful_shutdown=_GRACE_S,
@@ -70,6 +72,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What is there now stays: a full collection would go through it each time the connections have grown by
+            # a quarter, and the loop would stand still for that long.
+            gc.collect()
+            gc.freeze()
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

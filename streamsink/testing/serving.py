@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 
@@ -19,13 +19,16 @@ _STOP_S: Final = 10.0
 
 
 @asynccontextmanager
-async def serving(app: Any, *, lifespan: bool = False, grace_s: int = 1) -> AsyncIterator[str]:
+async def serving(
+    app: Any, *, lifespan: bool = False, grace_s: int = 1, ws: type[asyncio.Protocol] | str = "websockets-sansio"
+) -> AsyncIterator[str]:
     """Serve an ASGI application; gives its URL.
 
     Args:
         app: the application.
         lifespan: whether it has one, to be run.
         grace_s: seconds for open responses, when leaving.
+        ws: what speaks WebSockets, for example :func:`streamsink.hosts.sockets.websocket_protocol`.
 
     Raises:
         TimeoutError: it did not start or stop in time.
@@ -35,7 +38,7 @@ async def serving(app: Any, *, lifespan: bool = False, grace_s: int = 1) -> Asyn
         lifespan="on" if lifespan else "off",
         log_level="warning",
         access_log=False,
-        ws="websockets-sansio",
+        ws=cast(Any, ws),
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=grace_s,
     )

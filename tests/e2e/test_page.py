@@ -17,6 +17,7 @@ from streamsink.core.settings import Limits, Settings
 from streamsink.demo.scripted import Pause, ScriptedChatClient, Text
 from streamsink.demo.travel_planner import TravelScript, create_agent
 from streamsink.hosts.asgi import StreamApp
+from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.serving import serving
 from tests.e2e.browser import browser
 from tests.e2e.proxy import cutting_proxy
@@ -36,7 +37,8 @@ FOLLOW_UP = "Include neighbouring countries as well"
 async def site(*agents: Agent) -> AsyncIterator[str]:
     """The app on a free port, under its own roof."""
     settings = Settings(limits=Limits(requests_per_minute=100_000))
-    async with serving(StreamApp(agents or (planner(),), settings=settings), lifespan=True) as url:
+    app = StreamApp(agents or (planner(),), settings=settings)
+    async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
         yield url
 
 

@@ -15,6 +15,7 @@ from agent_framework import Agent
 from streamsink.core.settings import Limits, Settings, Times
 from streamsink.demo.scripted import ScriptedChatClient, Text
 from streamsink.hosts.asgi import StreamApp
+from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.serving import serving
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ async def world(*agents: Agent, **more: Any) -> AsyncIterator[World]:
     """The app on a free port."""
     settings = Settings(limits=Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000), times=Times(drain_s=0.1))
     app = StreamApp(agents or (storyteller(),), settings=settings, identify=by_header, **more)
-    async with serving(app, lifespan=True) as url:
+    async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
         yield World(url, app)
 
 

@@ -94,7 +94,7 @@ class GatewayApp:
             return
         try:
             caller = self._admission.admit(request, routes=_CONNECT)
-            token, connection_id = await self._claim(request, caller)
+            token, connection_id = await self.claim(request, caller)
         except StreamSinkError as error:
             await refusal(error).deny(scope, receive, send)
             await asyncio.sleep(0)  # uvicorn logs an error unless the connection, which it has closed, ends first
@@ -157,8 +157,12 @@ class GatewayApp:
         caller = self._admission.admit(request, routes=_CONNECT, is_new=is_new)
         return await self._http.answer(request, caller, receive)
 
-    async def _claim(self, request: Request, caller: Caller) -> tuple[str, str]:
-        """The connection token and its id; both new for a client that did not negotiate."""
+    async def claim(self, request: Request, caller: Caller) -> tuple[str, str]:
+        """Use the connection token of an upgrade; returns it and its id, new ones if there was no negotiate.
+
+        Raises:
+            NotFoundError, ConflictError, UnavailableError: see :meth:`ConnectionTokens.claim`.
+        """
         hub, user_id, token = caller.hub_name, caller.user_id, request.parameter("id")
         if WEB_SOCKETS not in self._transports:
             raise NotFoundError("The transport is not offered")

@@ -188,6 +188,7 @@ class Connection:
 
     def _open(self, agreed: handshake.Handshake, outputs: list[Output]) -> None:
         self._state = "open"
+        del self._reader  # there are many connections
         self._protocol = agreed.protocol
         self._decoder = agreed.protocol.decoder(self.limits.max_message_bytes)
         outputs += (handshake.ACCEPTED, Opened(agreed.protocol, agreed.version))

@@ -12,6 +12,7 @@ from streamsink.backends.gateway.connection import Limits
 from streamsink.backends.gateway.connection_tokens import InProcessConnectionTokens, new_id
 from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, TransportOffer, client_url, hub_name
+from streamsink.backends.gateway.sockets import ROUTES, Sockets
 from streamsink.backends.gateway.tokens import AccessTokens
 from streamsink.core.delivery import (
     ASGIApp,
@@ -19,11 +20,13 @@ from streamsink.core.delivery import (
     Delivery,
     ListsMembers,
     ServesClients,
+    ServesSockets,
     Subscribes,
 )
 from streamsink.core.errors import UnavailableError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
 
@@ -56,7 +59,7 @@ class GatewayBounds:
     access_token_s: int = 3600
 
 
-class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
+class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsMembers):
     """A hub, the application that clients reach it through, and the tokens that let them in.
 
     Args:
@@ -95,15 +98,26 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
         self.hub: Hub = Hub(
             max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events
         )
+        admission = Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin)
+        connection_tokens = InProcessConnectionTokens(
+            clock=monotonic,
+            make_id=make_id,
+            life_s=bounds.negotiated_s,
+            max_waiting=bounds.max_waiting_connections,
+        )
         self._app = GatewayApp(
-            Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin),
-            connection_tokens=InProcessConnectionTokens(
-                clock=monotonic,
-                make_id=make_id,
-                life_s=bounds.negotiated_s,
-                max_waiting=bounds.max_waiting_connections,
-            ),
+            admission,
+            connection_tokens=connection_tokens,
             transports=transports,
+            limits=bounds.connection,
+            max_buffered_bytes=bounds.max_buffered_bytes,
+            close_s=bounds.close_s,
+            clock=monotonic,
+        )
+        self._sockets = Sockets(
+            admission,
+            claim=self._app.claim,
+            release=connection_tokens.release,
             limits=bounds.connection,
             max_buffered_bytes=bounds.max_buffered_bytes,
             close_s=bounds.close_s,
@@ -118,6 +132,12 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
     def client_app(self) -> ASGIApp:
         """The application for ``/client`` and below; it may also be mounted at ``/client`` itself."""
         return self._app
+
+    def takes_socket(self, path: str) -> bool:
+        return path in ROUTES
+
+    def socket_protocol(self, on_lost: Callable[[asyncio.Protocol], None]) -> asyncio.Protocol:
+        return self._sockets.protocol(on_lost)
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         self._check_open()
@@ -150,11 +170,13 @@ class GatewayDelivery(Delivery, ServesClients, Subscribes, ListsMembers):
     async def drain(self) -> None:
         self.hub.drain()
         self._app.drain()
+        self._sockets.drain()
 
     async def aclose(self) -> None:
         self._is_closed = True
         await self.drain()
         await self._app.aclose()
+        await self._sockets.aclose()
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from streamsink.backends.gateway.websocket_frames import data_frame
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -22,13 +24,14 @@ class Frame:
         is_mergeable: whether a transport may join it with its neighbours into one transport message.
     """
 
-    __slots__ = ("_text", "is_mergeable", "is_text", "payload")
+    __slots__ = ("_text", "_wire", "is_mergeable", "is_text", "payload")
 
     def __init__(self, payload: bytes, *, is_text: bool, is_mergeable: bool = True) -> None:
         self.payload: bytes = payload
         self.is_text: bool = is_text
         self.is_mergeable: bool = is_mergeable
         self._text: str | None = None
+        self._wire: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.payload)
@@ -42,6 +45,13 @@ class Frame:
         if self._text is None:
             self._text = self.payload.decode()
         return self._text
+
+    @property
+    def wire(self) -> bytes:
+        """The payload as one WebSocket frame, made once for all members."""
+        if self._wire is None:
+            self._wire = data_frame(self.payload, is_text=self.is_text)
+        return self._wire
 
 
 class Decoder(Protocol):

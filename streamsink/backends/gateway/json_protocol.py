@@ -108,8 +108,8 @@ class JsonProtocol:
 
     def events(self, events: Sequence[Event]) -> Frame:
         """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        payload = b"".join(b"%b%b]}\x1e" % (_invocation_head(event.target), event.json()) for event in events)
-        return Frame(payload, is_text=True)
+        records = [b"%b%b]}\x1e" % (_invocation_head(event.target), event.json()) for event in events]
+        return Frame(records[0] if len(records) == 1 else b"".join(records), is_text=True)
 
 
 JSON: Final = JsonProtocol()

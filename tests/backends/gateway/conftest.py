@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .server import Server, serving
+from .server import PATHS, Path, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+@pytest.fixture(params=PATHS)
+def path(request: pytest.FixtureRequest) -> Path:
+    """The ways of clients' WebSockets: through ASGI, and on raw sockets."""
+    found: Path = request.param
+    return found
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with serving() as running:
+async def server(path: Path) -> AsyncIterator[Server]:
+    async with serving(path=path) as running:
         yield running

@@ -7,12 +7,13 @@ import json
 import logging
 import socket
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import uvicorn
 
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
 from streamsink.core.identity import User
+from streamsink.hosts.sockets import websocket_protocol
 
 from .support import KEY
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from streamsink.core.delivery import ConnectInfo
 
 ANN = User(subject="ann")
+
+Path: TypeAlias = Literal["asgi", "sockets"]
+PATHS: Final[tuple[Path, ...]] = ("asgi", "sockets")
 
 
 class Server:
@@ -66,6 +70,7 @@ class Server:
     async def is_idle(self) -> None:
         """Return when no connection is left."""
         await self.delivery.client_app._sessions.idle()
+        await self.delivery._sockets._is_idle.wait()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] != "/api/agent/negotiate":
@@ -95,11 +100,14 @@ class _Uvicorn(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(bounds: GatewayBounds | None = None, **options: Any) -> AsyncIterator[Server]:
+async def serving(
+    bounds: GatewayBounds | None = None, *, path: Path = "sockets", **options: Any
+) -> AsyncIterator[Server]:
     """A running server; leaving closes the gateway and then the server.
 
     Args:
         bounds: of the gateway.
+        path: the way of clients' WebSockets.
         options: further ones, as :class:`GatewayDelivery` takes them.
     """
     delivery = GatewayDelivery([KEY], bounds=bounds or GatewayBounds(close_s=0.5), **options)
@@ -107,7 +115,13 @@ async def serving(bounds: GatewayBounds | None = None, **options: Any) -> AsyncI
         server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}", delivery)
         # Its log goes where every test can read it; see complaints.
         config = uvicorn.Config(
-            server, lifespan="off", log_config=None, log_level="warning", access_log=False, ws_per_message_deflate=False
+            server,
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            ws=websocket_protocol(lambda: server.delivery if path == "sockets" else None),
+            ws_per_message_deflate=False,
         )
         running = _Uvicorn(config)
         task = asyncio.create_task(running.serve(sockets=[listener]))

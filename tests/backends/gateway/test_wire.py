@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from streamsink.backends.gateway.connection import Limits
 from streamsink.backends.gateway.delivery import GatewayBounds
 
-from .server import ANN, Server, serving
+from .server import ANN, Path, Server, serving
 from .support import HANDSHAKE, make_event
 
 if TYPE_CHECKING:
@@ -154,10 +154,10 @@ async def test_a_negotiated_connection_is_used_once(server: Server) -> None:
     assert posted.status_code == 405
 
 
-async def test_a_reader_that_stands_still_is_cut_off_and_memory_is_bounded() -> None:
+async def test_a_reader_that_stands_still_is_cut_off_and_memory_is_bounded(path: Path) -> None:
     """Check 49."""
     bounds = GatewayBounds(max_buffered_bytes=200_000, close_s=0.0)
-    async with serving(bounds) as server, opened(server) as other, opened(server) as slow:
+    async with serving(bounds, path=path) as server, opened(server) as other, opened(server) as slow:
         hub = server.delivery.hub
         for connection_id in list(hub._connections):
             hub.join("g", connection_id, ANN.id)
@@ -174,9 +174,9 @@ async def test_a_reader_that_stands_still_is_cut_off_and_memory_is_bounded() -> 
         slow.transport.abort()
 
 
-async def test_pings_come_by_themselves() -> None:
+async def test_pings_come_by_themselves(path: Path) -> None:
     """Check 42, with a shorter interval."""
     bounds = GatewayBounds(connection=Limits(ping_s=0.1), close_s=0.5)
-    async with serving(bounds) as server, opened(server) as client:
+    async with serving(bounds, path=path) as server, opened(server) as client:
         assert await client.recv() == '{"type":6}\x1e'
         assert await client.recv() == '{"type":6}\x1e'

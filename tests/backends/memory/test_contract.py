@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from streamsink.backends.gateway.delivery import GatewayDelivery
 from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
+from streamsink.core.delivery import ServesSockets
 from streamsink.core.errors import UnavailableError
 from streamsink.core.identity import User
 from streamsink.core.options import PublishOptions
 from streamsink.core.runtime import Runtime
+from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.contract import CONTRACT, Check
 from streamsink.testing.serving import serving
 from streamsink.testing.signalr import SignalRClient, signalr_client
@@ -83,15 +86,17 @@ class _Named(User):
 
 
 @asynccontextmanager
-async def make_subject() -> AsyncIterator[MemorySubject]:
+async def make_subject(*, past_asgi: bool) -> AsyncIterator[MemorySubject]:
     subject = MemorySubject()
-    async with serving(subject.app) as subject.url:
+    ws = websocket_protocol(lambda: subject.sink.ability(ServesSockets) if past_asgi else None)
+    async with serving(subject.app, ws=ws) as subject.url:
         try:
             yield subject
         finally:
             await subject.sink.aclose()
 
 
+@pytest.mark.parametrize("past_asgi", [False, True], ids=["asgi", "sockets"])
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
-async def test_contract(check: Check) -> None:
-    await check(make_subject)
+async def test_contract(check: Check, past_asgi: bool) -> None:
+    await check(partial(make_subject, past_asgi=past_asgi))

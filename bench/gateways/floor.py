@@ -1,0 +1,66 @@
+"""The floor: writes one shared frame to a group's sockets and does nothing else. No protocol, history or checks."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from typing import Any
+
+from bench.feed import FeedProtocol, Lag
+from bench.gateways.common import run, say
+from streamsink.backends.gateway.websocket_frames import data_frame
+
+KEY = re.compile(rb"(?i)sec-websocket-key: *(\S+)")
+GROUP = re.compile(rb"GET /(\S*)")
+MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+GROUPS: dict[bytes, list[asyncio.Transport]] = {}
+
+
+class Echo(asyncio.Protocol):
+    """One client, in the group that its path names."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        key = KEY.search(data)
+        if key is None:
+            return
+        accept = base64.b64encode(hashlib.sha1(key[1] + MAGIC).digest())
+        answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.transport.write(
+            answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", is_text=True)
+        )
+        GROUPS.setdefault(GROUP.search(data)[1], []).append(self.transport)  # type: ignore[index]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for group in GROUPS.values():
+            if self.transport in group:
+                group.remove(self.transport)
+
+
+def publish(group: bytes, target: bytes, body: bytes, epoch: int, seq: int) -> None:
+    frame = data_frame(body, is_text=True)
+    for transport in GROUPS.get(group, ()):
+        transport.write(frame)
+
+
+async def main() -> None:
+    loop, lag = asyncio.get_running_loop(), Lag()
+
+    def stats() -> dict[str, Any]:
+        return {"worst_ms": lag.take() * 1000}
+
+    clients = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
+    feed = await loop.create_server(
+        lambda: FeedProtocol(publish, lambda *_: None, lambda *_: None, stats), "127.0.0.1", 0
+    )
+    say(port=clients.sockets[0].getsockname()[1], feed=feed.sockets[0].getsockname()[1])
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    run(main())

@@ -1,0 +1,123 @@
+"""How events leave the publisher's process for each kind of gateway."""
+
+from __future__ import annotations
+
+import json
+import socket
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench import feed
+
+if TYPE_CHECKING:
+    from streamsink.core.events import Event
+
+EVENT = "agentMessage"
+
+
+class Outlet(ABC):
+    """A way to a gateway."""
+
+    @abstractmethod
+    def encode(self, group: str, event: Event) -> Any:
+        """The event as this outlet sends it, made before the clock runs."""
+
+    @abstractmethod
+    async def send(self, encoded: list[Any]) -> None:
+        """Send, in order."""
+
+    def encode_batch(self, group: str, events: list[Event]) -> list[Any]:
+        """Consecutive events as one, where a batch can be published."""
+        return [self.encode(group, event) for event in events]
+
+
+class _Stream(Outlet):
+    """Bytes to a port."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+
+    async def send(self, encoded: list[Any]) -> None:
+        self._socket.sendall(b"".join(encoded))
+
+
+class FeedOutlet(_Stream):
+    """Ours: what a batch published through Redis will hold too, the parts of an event."""
+
+    def encode(self, group: str, event: Event) -> bytes:
+        target = event.target.encode()
+        return feed.record(feed.EVENT, group.encode(), target, event.body, int(event.epoch), event.seq)
+
+    def encode_batch(self, group: str, events: list[Event]) -> list[bytes]:
+        first, body = events[0], feed.batch([event.body for event in events])
+        return [feed.record(feed.BATCH, group.encode(), first.target.encode(), body, int(first.epoch), first.seq)]
+
+
+class FloorOutlet(_Stream):
+    """The floor: what its clients receive, ready made."""
+
+    def encode(self, group: str, event: Event) -> bytes:
+        return feed.record(feed.EVENT, group.encode(), b"", event.json())
+
+
+class _Redis(_Stream):
+    """Pipelined PUBLISH commands."""
+
+    async def send(self, encoded: list[Any]) -> None:
+        await super().send(encoded)
+        wanted = len(encoded)
+        while wanted > 0:
+            wanted -= self._socket.recv(65_536).count(b"\n")
+
+    def _publish(self, channel: bytes, message: bytes) -> bytes:
+        parts = (b"PUBLISH", channel, message)
+        return b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+class SocketIoPythonOutlet(_Redis):
+    """What python-socketio's Redis manager publishes."""
+
+    def encode(self, group: str, event: Event) -> bytes:
+        data = [json.loads(event.json())]
+        message = {
+            "method": "emit", "event": EVENT, "data": data, "binary": False, "namespace": "/", "room": group,
+            "skip_sid": None, "callback": None, "host_id": "publisher",
+        }  # fmt: skip
+        return self._publish(b"socketio", json.dumps(message).encode())
+
+
+class SocketIoNodeOutlet(_Redis):
+    """What the Redis adapter of socket.io publishes for a room."""
+
+    def encode(self, group: str, event: Event) -> bytes:
+        packet = {"type": 2, "data": [EVENT, json.loads(event.json())], "nsp": "/"}
+        options = {"rooms": [group], "except": [], "flags": {}}
+        message = msgspec.msgpack.encode(["publish", packet, options])
+        return self._publish(b"socket.io#/#%b#" % group.encode(), message)
+
+
+class ChannelsOutlet(Outlet):
+    """``group_send`` of the channel layer: what it stores is made by a script, so there are no bytes to prepare."""
+
+    def __init__(self, port: int) -> None:
+        from channels_redis.core import RedisChannelLayer
+
+        self._layer = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{port}"], capacity=100_000)
+
+    def encode(self, group: str, event: Event) -> Any:
+        return group, {"type": "event", "text": event.json().decode()}
+
+    async def send(self, encoded: list[Any]) -> None:
+        for group, message in encoded:
+            await self._layer.group_send(group, message)
+
+
+OUTLETS = {
+    "feed": FeedOutlet,
+    "floor": FloorOutlet,
+    "socketio_python": SocketIoPythonOutlet,
+    "socketio_node": SocketIoNodeOutlet,
+    "channels": ChannelsOutlet,
+}

@@ -1,0 +1,121 @@
+"""The publisher's process: appends to a timeline, then publishes what was appended. Commands come as JSON lines.
+
+Append is the commit: every event is in the timeline, with its place, before the gateway hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from itertools import chain
+from typing import Any
+
+import uvloop
+
+from bench.outlets import OUTLETS
+from bench.shared import Counter
+from streamsink.backends.memory.timeline import MemoryTimeline
+from streamsink.core.events import AGENT_MESSAGE, Envelope, Event
+from streamsink.core.timeline import Batch, RunRequest
+
+TEXT = "a token or two, "
+PAUSE_S = 0.000_05
+
+
+class Producer:
+    """The one run of a thread."""
+
+    def __init__(self, thread: str, timeline: MemoryTimeline) -> None:
+        self._thread, self._timeline = thread, timeline
+        self._run = f"run-{thread}"
+        self._envelope = Envelope(thread, self._run, "bench")
+        self._n = 0
+
+    async def begin(self) -> None:
+        await self._timeline.accept_run(self._thread, RunRequest(correlation_id=self._run, agent_name="bench"))
+        await self._timeline.begin_attempt(self._thread, self._run, lease_s=3600)
+
+    async def append(self, t: int) -> Event:
+        """One token, made at ``t``."""
+        self._n += 1
+        fields = {"messageId": "m1", "mode": "append", "offset": self._n * len(TEXT), "text": TEXT, "t": t}
+        record = self._envelope.record(AGENT_MESSAGE, attempt=1, at_ms=1_700_000_000_000, fields=fields)
+        batch = Batch(correlation_id=self._run, attempt=1, first_n=self._n, records=(record,))
+        appended = await self._timeline.append(self._thread, batch)
+        return record.at(appended.epoch, appended.first_seq)
+
+
+class Publisher:
+    """Groups, and the way to the gateway."""
+
+    def __init__(self, counter: str, outlet: str, port: int) -> None:
+        self._counter = Counter(counter)
+        self._outlet = OUTLETS[outlet](port)
+        self._timeline = MemoryTimeline()
+        self._producers: dict[str, Producer] = {}
+
+    async def begin(self, groups: list[str]) -> dict[str, Any]:
+        """Runs in these threads."""
+        for group in groups:
+            producer = self._producers[group] = Producer(group, self._timeline)
+            await producer.begin()
+        return {}
+
+    async def saturate(
+        self, groups: list[str], members: int, events: int, burst: int, batched: bool = False
+    ) -> dict[str, Any]:
+        """Publish ``events``, ``burst`` in a row to a group; at most so many of each group are under way.
+
+        Args:
+            batched: as one batch.
+        """
+        turns = max(1, events // burst // len(groups))
+        pieces = [await self._made(group, burst, batched) for group in chain.from_iterable([groups] * turns)]
+        before, window = self._counter.get(), len(groups)
+        step = max(1, window // 4)
+        began, sent = time.monotonic(), 0
+        while sent < len(pieces):
+            if sent + step - (self._counter.get() - before) // members // burst > window:
+                time.sleep(PAUSE_S)  # noqa: ASYNC251  nothing else runs here
+                continue
+            await self._outlet.send(list(chain.from_iterable(pieces[sent : sent + step])))
+            sent += step
+        return {"events": len(pieces) * burst, "began": began}
+
+    async def _made(self, group: str, burst: int, batched: bool) -> list[Any]:
+        events = [await self._producers[group].append(0) for _ in range(burst)]
+        if batched:
+            return self._outlet.encode_batch(group, events)
+        return [self._outlet.encode(group, event) for event in events]
+
+    async def steady(self, groups: list[str], rate: int, seconds: float) -> dict[str, Any]:
+        """Publish ``rate`` events per second, each made when it is due."""
+        began = time.monotonic()
+        count = max(1, int(rate * seconds))
+        for number in range(count):
+            due = began + number / rate
+            if (wait := due - time.monotonic()) > 0:
+                time.sleep(wait)  # noqa: ASYNC251
+            group = groups[number % len(groups)]
+            event = await self._producers[group].append(time.monotonic_ns())
+            await self._outlet.send([self._outlet.encode(group, event)])
+        return {"events": count, "began": began}
+
+
+async def main() -> None:
+    publisher = Publisher(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            answer = await getattr(publisher, command.pop("do"))(**command)
+        except Exception as error:  # told to the bench, which ends the run
+            answer = {"error": repr(error)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

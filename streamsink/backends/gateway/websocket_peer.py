@@ -1,0 +1,126 @@
+"""The server's end of one WebSocket on a byte stream, without input or output.
+
+Two thin layers on ``websockets.server.ServerProtocol``: one answers the request, a fresh one serves the open
+connection (the first would keep the request's headers alive). It costs 1.5 kB per connection, so that a frame
+reader of our own would save nothing worth having (docs/architecture.md has the measurement).
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import unquote
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streamsink.backends.gateway.http import Reply, Scope
+
+__all__ = ["Upgrade", "WebSocketPeer"]
+
+# The library would log every header, tokens too, where somebody turns debugging on.
+_log: Final = logging.getLogger("streamsink.websockets")
+_log.setLevel(logging.WARNING)
+
+
+class Upgrade:
+    """The request for a WebSocket, and the answer to it.
+
+    Args:
+        data: the whole request.
+
+    Attributes:
+        scope: the request as ASGI would give it, as far as admission looks at it; None where it is no good
+            request, which :meth:`answer` refuses.
+    """
+
+    __slots__ = ("_protocol", "_request", "scope")
+
+    def __init__(self, data: bytes) -> None:
+        self._protocol = ServerProtocol(logger=_log)
+        self._protocol.receive_data(data)
+        found = [event for event in self._protocol.events_received() if isinstance(event, Request)]
+        self._request: Request | None = found[0] if found else None
+        self.scope: Scope | None = None if self._request is None else _scope(self._request)
+
+    def answer(self, refusal: Reply | None = None) -> tuple[bytes, bool]:
+        """The answer, and whether the WebSocket is open after it.
+
+        Args:
+            refusal: why it is not to be; what is no good handshake is refused anyway.
+        """
+        if self._request is None:  # the library has written its refusal already, if any
+            return b"".join(self._protocol.data_to_send()), False
+        response = self._protocol.accept(self._request)
+        is_accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if is_accepted and refusal is not None:
+            is_accepted = False
+            response = self._protocol.reject(HTTPStatus(refusal.status), refusal.body.decode())
+            for name, value in refusal.headers.items():
+                response.headers[name] = value
+        self._protocol.send_response(response)
+        return b"".join(self._protocol.data_to_send()), is_accepted
+
+
+class WebSocketPeer:
+    """An open WebSocket: takes bytes and gives messages; what is to be written is fetched with :meth:`output`.
+
+    Args:
+        max_message_bytes: of one message, in however many frames.
+    """
+
+    __slots__ = ("_is_text", "_parts", "_protocol")
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self._protocol = ServerProtocol(state=State.OPEN, max_size=max_message_bytes, logger=_log)
+        self._parts: list[bytes] = []
+        self._is_text = False
+
+    def receive(self, data: bytes) -> Iterator[str | bytes]:
+        """The messages that ``data`` completes; to be exhausted before the next call."""
+        self._protocol.receive_data(data)
+        for frame in cast(list[Frame], self._protocol.events_received()):
+            yield from self._take(frame)
+
+    def close(self) -> None:
+        """Say that it is over; again is harmless."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+
+    def output(self) -> tuple[bytes, bool]:
+        """What is to be written now, and whether the connection ends after it."""
+        written = self._protocol.data_to_send()
+        return b"".join(written), SEND_EOF in written
+
+    def _take(self, frame: Frame) -> Iterator[str | bytes]:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._is_text = frame.opcode is Opcode.TEXT
+        elif frame.opcode is not Opcode.CONT:  # a control frame, which the library has answered
+            return
+        self._parts.append(bytes(frame.data))
+        if frame.fin:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            yield from self._decoded(data) if self._is_text else (data,)
+
+    def _decoded(self, data: bytes) -> Iterator[str]:
+        try:
+            yield data.decode()
+        except UnicodeDecodeError:
+            self._protocol.fail(CloseCode.INVALID_DATA)
+
+
+def _scope(request: Request) -> Scope:
+    path, _, query = request.path.partition("?")
+    return {
+        "type": "websocket",
+        "path": unquote(path),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers.raw_items()],
+    }

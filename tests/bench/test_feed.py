@@ -1,0 +1,62 @@
+"""The bench's own codec, and its verdicts: figures are worth what their tools are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import report
+from bench.feed import BATCH, EVENT, JOIN, FeedProtocol, batch, record
+from bench.measure import Figures
+
+
+class Reader:
+    """A feed that notes what it reads."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+        self.protocol = FeedProtocol(
+            lambda *event: self.seen.append(event),
+            lambda *events: self.seen.append(events),
+            lambda group, member: self.seen.append((group, member)),
+            dict,
+        )
+
+
+@given(st.data())
+def test_records_are_read_back_however_they_were_cut(data: st.DataObject) -> None:
+    reader = Reader()
+    stream = (
+        record(EVENT, b"g", b"t", b"{}", 17, 5)
+        + record(BATCH, b"h", b"t", batch([b"{}", b'{"a":1}']), 17, 6)
+        + record(JOIN, b"g", body=b"c1")
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        reader.protocol.data_received(stream[start:end])
+
+    assert reader.seen == [(b"g", b"t", b"{}", 17, 5), (b"h", b"t", [b"{}", b'{"a":1}'], 17, 6), ("g", "c1")]
+
+
+def figures(cpu_ms: float, **wrong: int) -> Figures:
+    phase = {"per_s": 1_000.0, "cpu_ms": cpu_ms, "p50_ms": 0.1, "p99_ms": 1.0}
+    phases = {(name, kind): phase for name in report.NAMES for kind in ("single", "burst", "batch", "steady")}
+    return Figures(idle_kb={2_000: 8.0}, worst_ms={2_000: 30.0}, phases=phases, wrong=wrong)
+
+
+def test_goals_are_judged_by_medians() -> None:
+    found = {"floor": [figures(10.0)] * 3, "ours": [figures(4.0), figures(4.5), figures(90.0)]}
+
+    table = report.table(found)
+
+    assert "W1, one by one: ours / the floor's single write: **0.45**, goal 1.4: holds" in table
+    assert "DOES NOT HOLD" not in table
+    assert "DOES NOT HOLD" in report.table({"floor": [figures(10.0)], "ours": [figures(15.0)]})
+
+
+def test_one_lost_event_fails_the_run() -> None:
+    assert not report.is_anything_wrong({"ours": [figures(1.0, lost=0)]})
+    assert report.is_anything_wrong({"ours": [figures(1.0, lost=0), figures(1.0, lost=1)]})

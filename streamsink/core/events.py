@@ -7,7 +7,7 @@ forwards the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -64,7 +64,7 @@ class Record:
         return Event(self.target, self.body, str(epoch), seq)
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event(NamedTuple):
     """One appended event.
 
     Args:

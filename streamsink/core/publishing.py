@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from streamsink.core import utf16
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
-from streamsink.core.errors import RunClosedError, StreamOverflowError
+from streamsink.core.errors import RunClosedError, StreamOverflowError, TooLargeError
 from streamsink.core.events import (
     AGENT_CUSTOM,
     AGENT_DONE,
@@ -26,6 +26,7 @@ from streamsink.core.events import (
 )
 from streamsink.core.failures import explain
 from streamsink.core.identity import resolve
+from streamsink.core.names import THREAD_ID
 from streamsink.core.pump import Pump
 from streamsink.core.runs import RunRequest
 from streamsink.core.runtime import run_unless
@@ -66,7 +67,7 @@ class RunPublisher:
         self, sink: StreamSink, thread: str, *, request: RunRequest | None, agent: str, message: str | None
     ) -> None:
         self._sink = sink
-        self.thread = thread
+        self.thread: str = THREAD_ID.validate(thread)
         self._request = request or self._describe(sink, thread, agent, message)
         self.correlation_id: str = self._request.correlation_id
         self._attempt = 0
@@ -88,6 +89,8 @@ class RunPublisher:
         envelope = Envelope(thread, correlation_id, agent)
         fields = {"messageId": f"{correlation_id}-user", "text": utf16.clean(message)}
         record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
+        if len(record.body) > sink.options.max_event_bytes:
+            raise TooLargeError(f"message should fit into {sink.options.max_event_bytes} bytes, written as JSON")
         return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record)
 
     @property

@@ -38,6 +38,7 @@ BUFFER_BYTES: Final = Range(64 * KIB, 1 * GIB)
 BODY_BYTES: Final = Range(1 * KIB, 64 * MIB)
 PROMPT_CHARS: Final = Range(1, 1_000_000)
 OPEN_RUNS: Final = Range(1, 1_000)
+ALL_OPEN_RUNS: Final = Range(1, 100_000)
 REQUESTS_PER_MINUTE: Final = Range(1, 1_000_000)
 UP_TO_A_DAY_S: Final = Range(1, 86_400)
 UP_TO_AN_HOUR_S: Final = Range(1, 3_600)
@@ -79,6 +80,7 @@ class Limits:
     max_body_bytes: Annotated[int, whole("STREAM_MAX_BODY_BYTES", BODY_BYTES)] = 256 * KIB
     max_prompt_chars: Annotated[int, whole("STREAM_MAX_PROMPT_CHARS", PROMPT_CHARS)] = 32_000
     queue_limit: Annotated[int, whole("STREAM_QUEUE_LIMIT", OPEN_RUNS)] = 8
+    max_runs: Annotated[int, whole("STREAM_MAX_RUNS", ALL_OPEN_RUNS)] = 200
     max_runs_per_user: Annotated[int, whole("STREAM_MAX_RUNS_PER_USER", OPEN_RUNS)] = 8
     requests_per_minute: Annotated[int, whole("STREAM_REQUESTS_PER_MINUTE", REQUESTS_PER_MINUTE)] = 240
 

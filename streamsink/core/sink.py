@@ -66,9 +66,12 @@ class StreamSink(Timeline, Delivery):
 
         Args:
             agent: who speaks.
-            message: what the user said, shown before the answer.
+            message: what the user said, shown before the answer. Within ``PublishOptions.max_event_bytes``.
             request: an accepted run to execute, or the full description of a new one; then ``agent`` and
                 ``message`` are not looked at.
+
+        Raises:
+            InvalidRequestError: ``thread`` is no thread id, or ``message`` is too large.
         """
         return RunPublisher(self, thread, request=request, agent=agent, message=message)
 

@@ -139,6 +139,7 @@ class StreamApp:
             time_limit_s=self._settings.times.run_timeout_s,
             queue_timeout_s=self._settings.times.queue_timeout_s,
             max_runs_per_user=self._settings.limits.max_runs_per_user,
+            max_runs=self._settings.limits.max_runs,
         )
 
     def _router(self, assembly: Assembly) -> Starlette:

@@ -48,6 +48,7 @@ class BackgroundHost(AgentHost):
         time_limit_s: of one run.
         queue_timeout_s: a run that waits longer for its turn is ended.
         max_runs_per_user: open at once, over all threads.
+        max_runs: open at once, of everybody.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class BackgroundHost(AgentHost):
         time_limit_s: float = 600.0,
         queue_timeout_s: float = 300.0,
         max_runs_per_user: int = 8,
+        max_runs: int = 200,
     ) -> None:
         self._sink = sink
         self._agents = {name: StreamingAgent(agent, sink, time_limit_s=time_limit_s) for name, agent in agents.items()}
         self._sessions = sessions or MemorySessions()
         self._queue_timeout_s = queue_timeout_s
         self._max_runs_per_user = max_runs_per_user
+        self._max_runs = max_runs
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._open: Counter[str] = Counter()
         self._stopping = False
@@ -83,6 +86,8 @@ class BackgroundHost(AgentHost):
             raise UnavailableError("this host is stopping; try again")
         if self._open[user_id] >= self._max_runs_per_user:
             raise BusyError(f"{self._max_runs_per_user} of your runs are open; wait for one to end")
+        if self._open.total() >= self._max_runs:
+            raise BusyError("this host has as many open runs as it may; try again later")
         with self._counted(user_id):
             yield
 

@@ -114,6 +114,8 @@ class RunCalls:
             )
             if value is not None
         ]
+        if not named and "idempotency-key" in call.request.headers:
+            raise InvalidRequestError("a request with an Idempotency-Key should name its conversation: ?thread_id=…")
         if not named and action == "run":
             return self._services.thread_ids.mint(user.id)
         if not named:

@@ -76,6 +76,6 @@ function refusal({ status, code, message }) {
   if (status === 401) return "You are not signed in, or no longer.";
   if (status === 410) return "This conversation has been deleted.";
   if (status === 404) return "This conversation does not exist, or no longer.";
-  if (status === 403) return "This conversation is not yours, or your access to it has ended.";
+  if (status === 403) return "This conversation is not yours, or the server was restarted and has forgotten it.";
   return `The server refuses this conversation: ${message}`;
 }

@@ -14,10 +14,12 @@ import pytest
 
 from streamsink.core.coalescer import Pacer
 from streamsink.core.errors import (
+    InvalidRequestError,
     RunClosedError,
     StaleAttemptError,
     StreamOverflowError,
     ThreadDeletedError,
+    TooLargeError,
     UnavailableError,
 )
 from streamsink.core.events import Terminal
@@ -66,6 +68,16 @@ async def test_a_run_has_its_message_its_start_its_text_and_its_end() -> None:
         assert events[-1]["usage"] == {"out": 2}
         assert {event["agentName"] for event in events} == {"planner"}
         assert (run.correlation_id, run.attempt, run.terminal) == ("id-1", 1, Terminal("completed"))
+
+
+@virtual_time
+async def test_what_nobody_could_join_or_receive_is_not_published() -> None:
+    async with world() as w:
+        for thread in ("", "a/b", "x" * 10_000):
+            with pytest.raises(InvalidRequestError, match="thread id"):
+                w.sink.run(thread)
+        with pytest.raises(TooLargeError):
+            w.sink.run("t", message="x" * w.sink.options.max_event_bytes)
 
 
 @virtual_time

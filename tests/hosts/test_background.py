@@ -105,6 +105,21 @@ async def test_room_is_kept_while_a_run_is_being_accepted() -> None:
 
 
 @virtual_time
+async def test_the_whole_host_is_bounded_whoever_asks() -> None:
+    """Anonymous users cost nothing to make."""
+    async with bench(max_runs=2) as there:
+        with (
+            there.host.reserve("one"),
+            there.host.reserve("two"),
+            pytest.raises(BusyError),
+            there.host.reserve("three"),
+        ):
+            pass
+        with there.host.reserve("three"):
+            pass
+
+
+@virtual_time
 async def test_only_open_runs_count() -> None:
     gate = Gate()
     async with bench([Pause(gate), Text("x")], max_runs_per_user=1) as there:

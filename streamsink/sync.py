@@ -71,7 +71,8 @@ class SyncSink:
         """
         publisher = self._call(self._begin(thread, agent, message))
         try:
-            yield publisher
+            with publisher.as_current():
+                yield publisher
         except BaseException as error:
             with suppress(StreamSinkError):  # the body's own error goes on
                 self._call(publisher.__aexit__(type(error), error, error.__traceback__))

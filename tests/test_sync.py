@@ -13,6 +13,7 @@ from streamsink.core.composed import ComposedSink
 from streamsink.core.errors import UnavailableError
 from streamsink.core.events import Terminal
 from streamsink.core.options import PublishOptions
+from streamsink.core.publishing import current_run
 from streamsink.sync import SyncSink
 from streamsink.testing.checking import expect
 from tests.support.worlds import RecordingDelivery
@@ -178,3 +179,11 @@ def test_closing_ends_what_another_thread_waits_for(maker: Maker) -> None:
     worker.join()
 
     assert len(told) == 1
+
+
+def test_the_run_is_the_current_one_inside() -> None:
+    with SyncSink(Maker()) as sink:
+        with sink.run("t") as run:
+            assert current_run() is run
+        with expect(LookupError):
+            current_run()

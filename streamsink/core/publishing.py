@@ -6,8 +6,8 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -112,6 +112,15 @@ class RunPublisher:
         if self._pump is not None:
             self._token = _current.set(self)
         return self
+
+    @contextmanager
+    def as_current(self) -> Iterator[None]:
+        """Be the ``current_run`` inside, for callers that cannot use ``async with``."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
     async def begin(self) -> None:
         """Accept the run unless it was, and begin an attempt; for callers that cannot use ``async with``.

@@ -18,7 +18,7 @@ from bench.outlets import OUTLETS
 from bench.shared import Counter
 from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.events import AGENT_MESSAGE, Envelope, Event
-from streamsink.core.timeline import Batch, RunRequest
+from streamsink.core.runs import Batch, RunRequest
 
 TEXT = "a token or two, "
 PAUSE_S = 0.000_05

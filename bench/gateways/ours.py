@@ -10,6 +10,7 @@ from bench.feed import FeedProtocol, Lag
 from bench.gateways.auth import SECRET
 from bench.gateways.common import run, serve_uvicorn
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
+from streamsink.backends.gateway.turn import Turn
 from streamsink.core.events import Event
 from streamsink.hosts.sockets import websocket_protocol
 
@@ -17,14 +18,15 @@ from streamsink.hosts.sockets import websocket_protocol
 async def main(path: str) -> None:
     delivery = GatewayDelivery([SECRET], bounds=GatewayBounds(close_s=0.2))
     hub, lag, targets = delivery.hub, Lag(), {}
+    turn = Turn(hub.publish)
 
     def publish(group: bytes, target: bytes, body: bytes, epoch: int, seq: int) -> None:
         name = targets.get(target) or targets.setdefault(target, target.decode())
-        hub.publish(group.decode(), (Event(name, body, str(epoch), seq),))
+        turn.put(group.decode(), (Event(name, body, str(epoch), seq),))
 
     def publish_batch(group: bytes, target: bytes, bodies: list[bytes], epoch: int, seq: int) -> None:
         name, at = target.decode(), str(epoch)
-        hub.publish(group.decode(), [Event(name, body, at, place) for place, body in enumerate(bodies, seq)])
+        turn.put(group.decode(), [Event(name, body, at, place) for place, body in enumerate(bodies, seq)])
 
     def stats() -> dict[str, Any]:
         return {"worst_ms": lag.take() * 1000, "slow": hub.slow_readers, "connections": len(hub)}

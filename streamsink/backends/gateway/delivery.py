@@ -14,6 +14,7 @@ from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, TransportOffer, client_url, hub_name
 from streamsink.backends.gateway.sockets import ROUTES, Sockets
 from streamsink.backends.gateway.tokens import AccessTokens
+from streamsink.backends.gateway.turn import Turn
 from streamsink.core.delivery import (
     ASGIApp,
     ConnectInfo,
@@ -98,6 +99,7 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         self.hub: Hub = Hub(
             max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events
         )
+        self._turn = Turn(self.hub.publish)
         admission = Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin)
         connection_tokens = InProcessConnectionTokens(
             clock=monotonic,
@@ -141,22 +143,26 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         self._check_open()
-        self.hub.publish(thread, events)
+        self._turn.put(thread, events)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         self._check_open()
+        self._turn.flush_group(thread)  # what was before a join is not for who joins, as little as what follows a leave
         self.hub.join(thread, connection_id, user_id)
 
     async def leave(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
+        self._turn.flush_group(thread)
         self.hub.leave(thread, connection_id, user_id)
 
     async def dissolve(self, thread: str) -> None:
+        self._turn.flush_group(thread)
         self.hub.dissolve(thread)
 
     async def members(self, thread: str) -> list[str]:
         return self.hub.members(thread)
 
     def subscribe(self, thread: str) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        self._turn.flush_group(thread)
         return self.hub.subscribe(thread)
 
     def connect_info(self, user: User, base_url: str) -> ConnectInfo:
@@ -168,6 +174,7 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
             raise UnavailableError("the gateway is going away")
 
     async def drain(self) -> None:
+        self._turn.flush()
         self.hub.drain()
         self._app.drain()
         self._sockets.drain()

@@ -146,14 +146,15 @@ class Hub:
         """The ids of a group's connections."""
         return list(self._groups.get(group, _Group()).members)
 
-    def publish(self, group: str, events: Sequence[Event]) -> None:
-        """Send events to a group, all of them in one frame."""
+    def publish(self, group: str, events: Sequence[Event]) -> int:
+        """Send events to a group, all of them in one frame; returns to how many connections."""
         there = self._groups.get(group)
         if there is None or not events:
-            return
+            return 0
         for follower in there.followers:
             follower.put(events)
         self._write(there.members.values(), lambda protocol: protocol.events(events))
+        return len(there.members)
 
     def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
         """Send a call to whoever is meant; nobody is no error."""

@@ -108,7 +108,10 @@ class JsonProtocol:
 
     def events(self, events: Sequence[Event]) -> Frame:
         """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        records = [b"%b%b]}\x1e" % (_invocation_head(event.target), event.json()) for event in events]
+        records = [
+            b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (_invocation_head(target), body[:-1], seq, epoch.encode())
+            for target, body, epoch, seq in events  # as Event.json writes them, without a copy in between
+        ]
         return Frame(records[0] if len(records) == 1 else b"".join(records), is_text=True)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from streamsink.backends.gateway.connection import Closed, Connection, Opened, Output
 from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame_queue import FrameQueue
 from streamsink.backends.gateway.hub import TOO_SLOW, Hub
-from streamsink.backends.gateway.outbox import FrameQueue, Outbox, Send
+from streamsink.backends.gateway.outbox import Outbox, Send
 from streamsink.backends.gateway.tasks import stop
 from streamsink.backends.gateway.transport import Transport
 

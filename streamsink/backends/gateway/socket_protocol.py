@@ -1,6 +1,7 @@
 """One client's WebSocket on a raw socket: the event loop's callbacks, and the hub's way to the client.
 
-No task and no queue: what comes in is answered in the callback, what goes out in a loop turn is written at its end.
+No task and no queue, unless the network is behind: what comes in is answered in the callback, what goes out is
+written at once; the event loop writes to the network when its turn is over.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from streamsink.backends.gateway.connection import Closed, Connection, Opened, Output
 from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame_queue import FrameQueue
 from streamsink.backends.gateway.hub import TOO_SLOW, Hub
-from streamsink.backends.gateway.websocket_frames import joined
-from streamsink.backends.gateway.websocket_peer import Upgrade, WebSocketPeer
+from streamsink.backends.gateway.websocket_frames import shared_message
+from streamsink.backends.gateway.websocket_peer import WebSocketPeer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from streamsink.backends.gateway.admission import Caller
     from streamsink.backends.gateway.http import Reply
     from streamsink.backends.gateway.sockets import Sockets
+    from streamsink.backends.gateway.websocket_peer import Upgrade
 
 __all__ = ["SocketProtocol"]
 
@@ -40,7 +43,7 @@ class SocketProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_connection", "_connection_id", "_end_timer", "_has_written", "_hub", "_is_paused", "_on_lost", "_peer",
-        "_sockets", "_token", "_transport", "_user_id", "_waiting", "_waiting_bytes",
+        "_sockets", "_token", "_transport", "_user_id", "_waiting",
     )  # fmt: skip
 
     def __init__(self, sockets: Sockets, on_lost: Callable[[asyncio.Protocol], None]) -> None:
@@ -56,8 +59,7 @@ class SocketProtocol(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
         self._has_written = False
         self._is_paused = False
-        self._waiting: Frame | list[Frame] | None = None
-        self._waiting_bytes = 0
+        self._waiting: FrameQueue | None = None  # made when the network falls behind
 
     # The event loop's side
 
@@ -67,7 +69,7 @@ class SocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._peer is None:
             self._transport.pause_reading()  # nothing may follow before the answer
-            self._sockets.admit(self, Upgrade(data))
+            self._sockets.admit(self, data)
             return
         for message in self._peer.receive(data):
             self._perform(self._connection.receive(message, self._sockets.clock()))
@@ -80,7 +82,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_paused = False
-        self.flush({})
+        self._flush()
 
     def eof_received(self) -> None:
         self._hang_up()
@@ -123,44 +125,30 @@ class SocketProtocol(asyncio.Protocol):
     @property
     def buffered_bytes(self) -> int:
         """What has been written and not yet taken by the network."""
-        return self._waiting_bytes + self._transport.get_write_buffer_size()
+        waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
+        return waiting + self._transport.get_write_buffer_size()
 
     def write(self, frame: Frame) -> None:
-        """Send a frame at the end of this loop turn, with what else the turn brings."""
-        self._waiting_bytes += len(frame.payload)
-        waiting = self._waiting
-        if waiting is None:
-            self._waiting = frame
-            self._sockets.has_frames(self)
-        elif isinstance(waiting, Frame):
-            self._waiting = [waiting, frame]
-        else:
-            waiting.append(frame)
-
-    def flush(self, made: dict[tuple[int, ...], bytes]) -> None:
-        """Write what waits, unless the network is behind.
-
-        Args:
-            made: what other connections have joined out of the same frames in this turn.
-        """
-        waiting = self._waiting
-        if waiting is None or self._is_paused:
+        """Give a frame to the network, or keep it while that is behind."""
+        if self._is_paused:
+            if self._waiting is None:
+                self._waiting = FrameQueue()
+            self._waiting.put(frame)
             return
-        self._waiting, self._waiting_bytes = None, 0
         self._has_written = True  # instead of a look at the clock for every frame; see tick
-        if isinstance(waiting, Frame):
-            self._transport.write(waiting.wire)
-            return
-        key = tuple(map(id, waiting))
-        data = made.get(key)
-        if data is None:
-            data = made[key] = joined(waiting)
-        self._transport.write(data)
+        self._transport.write(frame.wire)
+
+    def _flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, None
+        while waiting:
+            self._has_written = True
+            self._transport.write(shared_message(waiting.take()))
 
     def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         """Send a Close message, then end; again is harmless. See :class:`Transport`."""
         if discard:
-            self._waiting, self._waiting_bytes = None, 0
+            self._waiting = None
         self._perform(self._connection.close(error, allow_reconnect=allow_reconnect))
 
     def shutdown(self) -> None:
@@ -199,7 +187,7 @@ class SocketProtocol(asyncio.Protocol):
             _log.debug("connection %s: %s", self._connection_id, closed.error)
         self._hub.disconnect(self._connection_id)
         self._is_paused = False  # the last words go out whatever the network says
-        self.flush({})
+        self._flush()
         assert self._peer is not None  # noqa: S101  for the type checker
         self._peer.close()
         self._answer(self._peer)
@@ -209,7 +197,7 @@ class SocketProtocol(asyncio.Protocol):
         """Write what the WebSocket protocol itself has to say."""
         data, is_over = peer.output()
         if data:
-            self.flush({})  # in order
+            self._flush()  # in order
             self._transport.write(data)
         if is_over:
             self._hub.disconnect(self._connection_id)

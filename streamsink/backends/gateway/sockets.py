@@ -1,4 +1,4 @@
-"""The gateway's WebSockets on raw sockets: who is let in, what goes out in a loop turn, and the end of all.
+"""The gateway's WebSockets on raw sockets: who is let in, and the end of all.
 
 A host that owns its sockets hands them over (:class:`~streamsink.core.delivery.ServesSockets`); under any other
 ASGI server the same clients are served by ``app`` and ``websocket``, at twice the cost.
@@ -16,6 +16,7 @@ from streamsink.backends.gateway.connection import Limits
 from streamsink.backends.gateway.http import Reply, Request, refusal
 from streamsink.backends.gateway.socket_protocol import SocketProtocol
 from streamsink.backends.gateway.ticker import Ticker
+from streamsink.backends.gateway.websocket_peer import Upgrade
 from streamsink.core.errors import StreamSinkError, UnavailableError
 from streamsink.core.runtime import TaskOwner
 
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from streamsink.backends.gateway.admission import Admission, Caller
-    from streamsink.backends.gateway.websocket_peer import Upgrade
 
 __all__ = ["Sockets"]
 
 ROUTES: Final = ("/client", "/client/")
 
-# Sockets written to before the loop may do something else: about 4 ms.
-_SLICE: Final = 500
+# Upgrades answered before the loop may do something else: about 5 ms. Clients of a node that died come all at once.
+_SLICE: Final = 50
 
 _log = logging.getLogger("streamsink")
 
@@ -71,8 +71,8 @@ class Sockets:
         self._last_tick = clock()
         self._ticker = Ticker(self.tick, sleep=sleep)
         self._tasks = TaskOwner()
+        self._arrived: deque[tuple[SocketProtocol, bytes]] = deque()
         self._open: set[SocketProtocol] = set()
-        self._turn: deque[SocketProtocol] = deque()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -80,8 +80,20 @@ class Sockets:
         """The protocol of a connection that is being made."""
         return SocketProtocol(self, on_lost)
 
-    def admit(self, socket: SocketProtocol, upgrade: Upgrade) -> None:
-        """Answer an upgrade, now or soon."""
+    def admit(self, socket: SocketProtocol, request: bytes) -> None:
+        """Answer an upgrade soon, after those before it."""
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._admit_some)
+        self._arrived.append((socket, request))
+
+    def _admit_some(self) -> None:
+        for _ in range(min(len(self._arrived), _SLICE)):
+            socket, request = self._arrived.popleft()
+            self._admit(socket, Upgrade(request))
+        if self._arrived:
+            asyncio.get_running_loop().call_soon(self._admit_some)
+
+    def _admit(self, socket: SocketProtocol, upgrade: Upgrade) -> None:
         try:
             if upgrade.scope is None:
                 raise UnavailableError  # never sent: the answer to such a request is the library's
@@ -127,21 +139,6 @@ class Sockets:
         if not self._open:
             self._is_idle.set()
             await self._ticker.stop()
-
-    def has_frames(self, socket: SocketProtocol) -> None:
-        """Its frames are to be written when this loop turn is over, so that those of one turn go out together."""
-        if not self._turn:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._turn.append(socket)
-
-    def flush(self) -> None:
-        """Write what waits."""
-        turn = self._turn
-        made: dict[tuple[int, ...], bytes] = {}
-        for _ in range(min(len(turn), _SLICE)):
-            turn.popleft().flush(made)
-        if turn:
-            asyncio.get_running_loop().call_soon(self.flush)
 
     def tick(self) -> None:
         """Send the pings and end the connections that are due."""

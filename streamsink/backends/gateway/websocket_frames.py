@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
     from streamsink.backends.gateway.frame import Frame
 
-__all__ = ["data_frame", "joined"]
-
-# What waits goes out together, up to here.
-MAX_JOINED_BYTES: Final = 65_536
+__all__ = ["data_frame", "shared_message"]
 
 _TEXT: Final = 0x81  # FIN and opcode
 _BINARY: Final = 0x82
@@ -31,26 +28,8 @@ def data_frame(payload: bytes, *, is_text: bool) -> bytes:
     return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
 
 
-def joined(frames: Sequence[Frame]) -> bytes:
-    """Frames in their order; neighbours that may share a WebSocket message do."""
-    return b"".join([_message(run) for run in _runs(frames)])
-
-
-def _message(run: Sequence[Frame]) -> bytes:
-    if len(run) == 1:
-        return run[0].wire
-    return data_frame(b"".join([frame.payload for frame in run]), is_text=run[0].is_text)
-
-
-def _runs(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Written out, since it runs for every group of every loop turn in which several records came."""
-    runs: list[list[Frame]] = []
-    size, is_open, is_text = 0, False, False
-    for frame in frames:
-        size += len(frame.payload)
-        if is_open and frame.is_mergeable and frame.is_text is is_text and size <= MAX_JOINED_BYTES:
-            runs[-1].append(frame)
-        else:
-            runs.append([frame])
-            size, is_open, is_text = len(frame.payload), frame.is_mergeable, frame.is_text
-    return runs
+def shared_message(frames: Sequence[Frame]) -> bytes:
+    """One WebSocket message of frames that may share it; a single one's bytes are made once for all its members."""
+    if len(frames) == 1:
+        return frames[0].wire
+    return data_frame(b"".join([frame.payload for frame in frames]), is_text=frames[0].is_text)

@@ -19,7 +19,7 @@ from streamsink.core.errors import (
 )
 from streamsink.core.identity import User
 
-from .support import KEY, ManualClock, RecordingTransport, make_event, make_ids
+from .support import KEY, ManualClock, RecordingTransport, make_event, make_ids, settle
 
 ANN = User(subject="ann")
 
@@ -70,8 +70,31 @@ async def test_who_left_gets_nothing(delivery: GatewayDelivery) -> None:
     await delivery.dissolve("u")
     for thread in ("t", "u"):
         await delivery.deliver(thread, [make_event()])
+    await settle()
 
     assert transport.frames == []
+
+
+@pytest.mark.parametrize("end", ["dissolve", "drain"])
+async def test_what_was_delivered_before_the_end_is_sent(delivery: GatewayDelivery, end: str) -> None:
+    transport = connect(delivery)
+    await delivery.join("t", "c1", user_id=None)
+
+    await delivery.deliver("t", [make_event(1)])
+    await (delivery.dissolve("t") if end == "dissolve" else delivery.drain())
+
+    assert len(transport.frames) == 1
+
+
+async def test_what_one_turn_brings_is_one_frame(delivery: GatewayDelivery) -> None:
+    transport = connect(delivery)
+    await delivery.join("t", "c1", user_id=None)
+
+    for seq in (1, 2, 3):
+        await delivery.deliver("t", [make_event(seq)])
+    await settle()
+
+    assert [frame.payload.count(b"\x1e") for frame in transport.frames] == [3]
 
 
 async def test_only_its_own_user_joins_a_connection(delivery: GatewayDelivery) -> None:

@@ -16,8 +16,8 @@ FORBIDDEN = {"asyncio", "socket", "time", "os", "threading", "datetime", "random
 @pytest.mark.parametrize(
     "module",
     ["messages", "frame", "json_protocol", "messagepack_arrays", "messagepack_protocol", "handshake", "connection",
-     "negotiate", "tokens", "connection_tokens", "admission", "audience", "http", "hub", "websocket_frames",
-     "websocket_peer"],
+     "negotiate", "tokens", "connection_tokens", "admission", "audience", "http", "hub", "frame_queue",
+     "websocket_frames", "websocket_peer"],
 )  # fmt: skip
 def test_sans_io_modules_import_no_loop_socket_clock_or_environment(module: str) -> None:
     tree = ast.parse((FOLDER / f"{module}.py").read_text())

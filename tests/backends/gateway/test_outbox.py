@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamsink.backends.gateway.frame import Frame
-from streamsink.backends.gateway.outbox import MAX_JOINED_BYTES, Outbox
+from streamsink.backends.gateway.frame_queue import MAX_JOINED_BYTES
+from streamsink.backends.gateway.outbox import Outbox
 
 from .support import settle
 

@@ -12,8 +12,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame_queue import MAX_JOINED_BYTES, FrameQueue
 from streamsink.backends.gateway.handshake import ACCEPTED
-from streamsink.backends.gateway.websocket_frames import MAX_JOINED_BYTES, data_frame, joined
+from streamsink.backends.gateway.websocket_frames import data_frame, shared_message
 
 
 def read(data: bytes) -> list[tuple[bool, bytes]]:
@@ -24,6 +25,19 @@ def read(data: bytes) -> list[tuple[bool, bytes]]:
     assert all(frame.fin for frame in frames)
     assert client.parser_exc is None
     return [(frame.opcode is Opcode.TEXT, bytes(frame.data)) for frame in frames]
+
+
+def joined(frames: list[Frame]) -> bytes:
+    """What leaves when the network takes all that waits."""
+    queue = FrameQueue()
+    for frame in frames:
+        queue.put(frame)
+    written = []
+    while queue:
+        written.append(shared_message(taken := queue.take()))
+        queue.taken(taken)
+    assert queue.buffered_bytes == 0
+    return b"".join(written)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])

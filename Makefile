@@ -70,7 +70,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[demo,jwks]' --group dev
+	$(BIN)/pip install --quiet --editable '.[demo,jwks,valkey]' --group dev
 	touch $@ $(VENV)/.demo
 
 streamsink/static/vendor/.done: package-lock.json scripts/vendor.mjs

@@ -19,7 +19,9 @@ def main() -> int:
     systems = [
         system for system in SYSTEMS if not arguments.only or any(part in system.name for part in arguments.only)
     ]
-    rounds, factor, steady_s, idle = (1, 0.15, 0.5, [2_000]) if arguments.quick else (3, 1.0, 1.5, [2_000, 5_000])
+    rounds, factor, steady_s, idle = (
+        (1, 0.15, 0.5, [2_000]) if arguments.quick else (3, 1.0, 1.5, [2_000, 5_000, 10_000])
+    )
     rounds = arguments.rounds or rounds
     workloads = [workload.scaled(factor) for workload in WORKLOADS]
     found: dict[str, list[Figures]] = {system.name: [] for system in systems}

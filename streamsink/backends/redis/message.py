@@ -1,0 +1,43 @@
+"""A published batch as bytes: consecutive events, with their place said once. Sans-IO.
+
+``<epoch> <first seq> <count>\\n``, then for each event ``<target> <bytes of body>\\n<body>``. The scripts write it
+(``scripts/lib.lua``); bodies are bytes that nobody parses on the way to a client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamsink.core.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["decode", "encode"]
+
+
+def encode(events: Sequence[Event]) -> bytes:
+    """Consecutive events, at least one, as one message."""
+    parts = [f"{events[0].epoch} {events[0].seq} {len(events)}\n".encode()]
+    for event in events:
+        parts += (f"{event.target} {len(event.body)}\n".encode(), event.body)
+    return b"".join(parts)
+
+
+def decode(payload: bytes) -> list[Event]:
+    """The events of a message.
+
+    Raises:
+        ValueError: it is none.
+    """
+    end = payload.index(b"\n")
+    epoch, first, count = payload[:end].decode("ascii").split(" ")
+    events, start = [], end + 1
+    for seq in range(int(first), int(first) + int(count)):
+        end = payload.index(b"\n", start)
+        target, size = payload[start:end].decode("ascii").split(" ")
+        start = end + 1 + int(size)
+        events.append(Event(target, payload[end + 1 : start], epoch, seq))
+    if start != len(payload):
+        raise ValueError("not as long as it says")
+    return events

@@ -1,0 +1,54 @@
+"""The scripts, each with the functions that all of them share in front."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+__all__ = ["STORE_CLOCK", "Script", "Scripts"]
+
+# Times are the store's own. Tests give another clock.
+STORE_CLOCK = "local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua, and the name under which the server knows it once it has been loaded."""
+
+    source: str
+    sha: str
+
+    @classmethod
+    def of(cls, source: str) -> Script:
+        """A script with that source."""
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+class Scripts:
+    """Every script of the timeline.
+
+    Args:
+        clock: the body of a Lua function that returns milliseconds since 1970.
+    """
+
+    def __init__(self, clock: str = STORE_CLOCK) -> None:
+        self._prelude = f"local function now_ms() {clock} end\n{_source('lib')}"
+        self.accept = self._script("accept")
+        self.begin = self._script("begin")
+        self.append = self._script("append")
+        self.renew = self._script("renew")
+        self.cancel = self._script("cancel")
+        self.interrupt = self._script("interrupt")
+        self.sweep = self._script("sweep")
+        self.read = self._script("read")
+        self.snapshot = self._script("snapshot")
+        self.register = self._script("register")
+        self.delete = self._script("delete")
+
+    def _script(self, name: str) -> Script:
+        return Script.of(f"{self._prelude}\n{_source(name)}")
+
+
+def _source(name: str) -> str:
+    return files("streamsink.backends.redis").joinpath("lua", f"{name}.lua").read_text()

@@ -1,0 +1,203 @@
+"""One deployment's Redis: scripts that share round trips, plain commands, and its errors as ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from streamsink.core.errors import UnavailableError
+from streamsink.core.runtime import TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamsink.backends.redis.scripts import Script
+
+__all__ = ["RedisStore", "connect"]
+
+_log = logging.getLogger("streamsink")
+
+# What waits shares a round trip, up to here: about 5 ms of the server's time.
+_MAX_AT_ONCE: Final = 250
+_MAX_WAITING: Final = 20_000
+_CONNECTIONS: Final = 32
+
+
+def connect(url: str, *, timeout_s: float) -> Redis:
+    """A client for one event loop; it connects when it is used."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        max_connections=_CONNECTIONS,
+        # Once, for a pooled connection that has gone stale. Patience is for who waits for the answer.
+        retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
+    )
+
+
+@dataclass(slots=True)
+class _Call:
+    script: Script
+    keys: Sequence[bytes]
+    args: Sequence[Any]
+    reply: asyncio.Future[Any]
+
+
+class RedisStore:
+    """Runs scripts and commands.
+
+    Args:
+        client: closed with this store.
+        timeout_s: for one call, its waiting included.
+
+    Attributes:
+        client: for plain commands, inside ``mapped()``.
+    """
+
+    def __init__(self, client: Redis, *, timeout_s: float = 5.0) -> None:
+        self.client: Redis = client
+        self._timeout_s = timeout_s
+        self._waiting: deque[_Call] = deque()
+        self._tasks = TaskOwner()
+        self._sender: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> Any:
+        """What a script answers. Calls that come while others are under way go out together.
+
+        Scripts are atomic, and written so that they may be run again: a call that failed may have happened.
+
+        Raises:
+            UnavailableError: no answer, or none that says that it happened.
+        """
+        if self._is_closed:
+            raise UnavailableError("the store is closed")
+        if len(self._waiting) >= _MAX_WAITING:
+            raise UnavailableError("too much is waiting for Redis")
+        call = _Call(script, keys, args, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._sender is None:
+            self._sender = self._tasks.start(self._send_all(), name="streamsink redis calls")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await call.reply
+        except TimeoutError:
+            raise UnavailableError("Redis did not answer in time") from None
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_AT_ONCE))]
+                await self._send([call for call in calls if not call.reply.done()])
+        finally:
+            self._sender = None
+
+    async def _send(self, calls: Sequence[_Call]) -> None:
+        try:
+            with self.mapped():
+                async with asyncio.timeout(self._timeout_s):
+                    replies = await self._replies(calls)
+        except UnavailableError as error:
+            for call in calls:
+                _settle(call, error)
+            return
+        except asyncio.CancelledError:
+            for call in calls:
+                _settle(call, UnavailableError("the store is closed"))
+            raise
+        for call, reply in zip(calls, replies, strict=True):
+            _settle(call, _as_ours(reply) if isinstance(reply, Exception) else reply)
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):
+            await self._reconnect()
+
+    async def _replies(self, calls: Sequence[_Call]) -> list[Any]:
+        replies = await self._pipelined(calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            # A restart, a failover or a flush has emptied its cache. What has happened is recognised as repeated.
+            for script in {call.script for call in calls}:
+                await self.client.script_load(script.source)
+            replies = await self._pipelined(calls)
+        return replies
+
+    async def _pipelined(self, calls: Sequence[_Call]) -> list[Any]:
+        async with self.client.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.evalsha(call.script.sha, len(call.keys), *cast(Any, call.keys), *call.args)
+            return await pipeline.execute(raise_on_error=False)
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """What redis-py raises inside, as ours.
+
+        Raises:
+            UnavailableError: says why.
+        """
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _as_ours(error) from error
+
+    async def _reconnect(self) -> None:
+        """Connections to a server that is no master any more are of no use, although they work."""
+        with suppress(RedisError, OSError):  # they end all the same
+            await self.client.connection_pool.disconnect()
+
+    async def aclose(self) -> None:
+        """End what waits; idempotent."""
+        self._is_closed = True
+        await self._tasks.aclose()
+        for call in self._waiting:
+            _settle(call, UnavailableError("the store is closed"))
+        self._waiting.clear()
+        await self.client.aclose()
+
+
+def _settle(call: _Call, outcome: Any) -> None:
+    if call.reply.done():  # who asked has gone
+        return
+    if isinstance(outcome, Exception):
+        call.reply.set_exception(outcome)
+    else:
+        call.reply.set_result(outcome)
+
+
+_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (AuthenticationError, "Redis refused the user or the password in STREAM_REDIS_URL"),
+    (AuthorizationError, "Redis refused the user or the password in STREAM_REDIS_URL"),
+    (NoPermissionError, "the user in STREAM_REDIS_URL may not do this; docs/redis.md has the rules it needs"),
+    (BusyLoadingError, "Redis is loading its data"),
+    (ReadOnlyError, "this Redis is a read-only replica; STREAM_REDIS_URL should name the master"),
+    (OutOfMemoryError, "Redis is full (maxmemory)"),
+    (TimeoutError, "Redis did not answer in time"),
+    (RedisTimeoutError, "Redis did not answer in time"),
+    (ResponseError, "Redis refused the call"),
+)
+
+
+def _as_ours(error: Exception) -> UnavailableError:
+    """Errors of foreign origin may quote keys and values: only their first word is told."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            word = f" ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else ""
+            return UnavailableError(reason + word)
+    return UnavailableError("Redis cannot be reached")

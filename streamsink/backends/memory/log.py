@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from streamsink.backends.memory.runs import LastBatch, RunEntry, RunTable
 from streamsink.core.cursor import Cursor
+from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, message_of
 from streamsink.core.errors import EpochChangedError, InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
 from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, RunRequest
@@ -20,15 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadLog"]
 
-_ENDINGS = {
-    "accepted": Terminal("failed", "queue_timeout"),
-    "executing": Terminal("failed", "producer_lost"),
-    "interrupted": Terminal("failed", "producer_lost"),
-}
-_MESSAGES = {
-    "queue_timeout": "The request waited too long for its turn.",
-    "producer_lost": "The answer was interrupted and could not be completed.",
-}
+_ENDINGS = {"accepted": QUEUE_TIMEOUT, "executing": PRODUCER_LOST, "interrupted": PRODUCER_LOST}
 
 
 class ThreadLog:
@@ -119,7 +112,7 @@ class ThreadLog:
         for entry in reached:
             entry.cancel = True
             if entry.state == "accepted":
-                events.extend(self._end(entry, Terminal("cancelled"), now_ms))
+                events.extend(self._end(entry, CANCELLED, now_ms))
         return Cancelled(tuple(entry.correlation_id for entry in reached), tuple(events))
 
     def interrupt(self, correlation_id: str, attempt: int, now_ms: int) -> Interrupted:
@@ -144,8 +137,8 @@ class ThreadLog:
         return tuple(events)
 
     def _end(self, entry: RunEntry, terminal: Terminal, now_ms: int) -> tuple[Event, ...]:
-        message = _MESSAGES.get(terminal.code or "", "")
-        record = entry.envelope(self._thread).done(terminal, attempt=entry.attempt, at_ms=now_ms, message=message)
+        envelope = entry.envelope(self._thread)
+        record = envelope.done(terminal, attempt=entry.attempt, at_ms=now_ms, message=message_of(terminal))
         self.runs.close(entry, terminal)
         return self._append([record], now_ms)
 

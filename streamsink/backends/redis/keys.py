@@ -23,6 +23,7 @@ class Keys:
         self._prefix = prefix
         self._database = database
         self.open: bytes = f"{prefix}:open".encode()
+        self.ready: bytes = f"{prefix}:ready".encode()
 
     def stream(self, thread: str) -> bytes:
         """A thread's events."""
@@ -35,6 +36,10 @@ class Keys:
     def channel(self, thread: str) -> bytes:
         """Where a thread's batches are published."""
         return self._of(thread, f"c:{self._database}")
+
+    def owner(self, thread: str) -> bytes:
+        """Whom a registered thread belongs to; it outlives what was said in it."""
+        return self._of(thread, "o")
 
     def sessions(self, thread: str) -> bytes:
         """The agents' sessions of a thread."""

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["decode", "encode"]
+__all__ = ["DELETED", "decode", "encode"]
+
+# Instead of a batch: the thread is no more.
+DELETED: Final = b"deleted"
 
 
 def encode(events: Sequence[Event]) -> bytes:

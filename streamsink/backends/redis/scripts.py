@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
 
 __all__ = ["STORE_CLOCK", "Script", "Scripts"]
 
 # Times are the store's own. Tests give another clock.
-STORE_CLOCK = "local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)"
+STORE_CLOCK: Final = "local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000)"
+
+
+# Read with this module: later, a loop would wait for the disk.
+_SOURCES: Final = {
+    entry.name.removesuffix(".lua"): entry.read_text()
+    for entry in files("streamsink.backends.redis").joinpath("lua").iterdir()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +41,21 @@ class Scripts:
     """
 
     def __init__(self, clock: str = STORE_CLOCK) -> None:
-        self._prelude = f"local function now_ms() {clock} end\n{_source('lib')}"
+        self._prelude = f"local function now_ms() {clock} end\n{_SOURCES['lib']}"
         self.accept = self._script("accept")
         self.begin = self._script("begin")
+        self.turn = self._script("turn")
+        self.run = self._script("run")
         self.append = self._script("append")
         self.renew = self._script("renew")
         self.cancel = self._script("cancel")
         self.interrupt = self._script("interrupt")
         self.sweep = self._script("sweep")
         self.read = self._script("read")
-        self.snapshot = self._script("snapshot")
+        self.get_snapshot = self._script("get_snapshot")
+        self.put_snapshot = self._script("put_snapshot")
         self.register = self._script("register")
         self.delete = self._script("delete")
 
     def _script(self, name: str) -> Script:
-        return Script.of(f"{self._prelude}\n{_source(name)}")
-
-
-def _source(name: str) -> str:
-    return files("streamsink.backends.redis").joinpath("lua", f"{name}.lua").read_text()
+        return Script.of(f"{self._prelude}\n{_SOURCES[name]}")

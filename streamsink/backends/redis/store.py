@@ -41,6 +41,7 @@ _log = logging.getLogger("streamsink")
 _MAX_AT_ONCE: Final = 250
 _MAX_WAITING: Final = 20_000
 _CONNECTIONS: Final = 32
+_READY_S: Final = 60
 
 
 def connect(url: str, *, timeout_s: float) -> Redis:
@@ -156,6 +157,16 @@ class RedisStore:
             yield
         except (RedisError, OSError, TimeoutError) as error:
             raise _as_ours(error) from error
+
+    async def check(self, key: bytes) -> None:
+        """Return when something can be written.
+
+        Raises:
+            UnavailableError: why it cannot.
+        """
+        with self.mapped():
+            async with asyncio.timeout(self._timeout_s):
+                await self.client.set(key, b"1", ex=_READY_S)
 
     async def _reconnect(self) -> None:
         """Connections to a server that is no master any more are of no use, although they work."""

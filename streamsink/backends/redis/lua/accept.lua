@@ -1,0 +1,45 @@
+-- ARGV: keep, ttl, correlation id, agent, prefix, key, fingerprint, queue limit, queue timeout, redelivery; target, body
+local keep, ttl_s, id, agent, prefix = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key, fingerprint, limit = ARGV[6], ARGV[7], tonumber(ARGV[8])
+if is_deleted() then return { 'DELETED' } end
+
+if key ~= '' then
+  local known = redis.call('HGET', HASH, 'k:' .. key)
+  if known then
+    local named = cmsgpack.unpack(known)
+    if named[2] ~= fingerprint then return { 'KEY' } end
+    id = named[1]
+  end
+end
+local run = load_run(id)
+if run then return { 'OK', 0, view(id, run), {} } end
+
+local open = load_list('open')
+if limit then
+  local waiting = 0
+  for _, other in ipairs(open) do
+    local rival = load_run(other)
+    if rival.queued and rival.agent == agent then waiting = waiting + 1 end
+  end
+  if waiting >= limit then return { 'BUSY', waiting } end
+end
+
+local now = now_ms()
+run = {
+  agent = agent, queued = limit ~= nil, redelivery_s = tonumber(ARGV[10]), state = 'accepted', attempt = 0,
+  deadline = now + tonumber(ARGV[9]) * 1000, lease_s = 0, cancel = false, key = key ~= '' and key or nil,
+}
+save_run(id, run)
+redis.call('HSET', HASH, 'p:' .. id, prefix)
+open[#open + 1] = id
+save_list('open', open)
+if key ~= '' then redis.call('HSET', HASH, 'k:' .. key, cmsgpack.pack({ id, fingerprint })) end
+redis.call('EXPIRE', HASH, ttl_s)
+
+local events = {}
+if ARGV[11] then
+  local head = load_head()
+  follow_server(head, now)
+  events = append_events(head, { ARGV[11], ARGV[12] }, keep, ttl_s)
+end
+return { 'OK', 1, view(id, run), events }

@@ -1,0 +1,13 @@
+-- ARGV: ttl, correlation id, lease
+local id = ARGV[2]
+if is_deleted() then return { 'DELETED' } end
+local run = load_run(id)
+if not run then return { 'NOTFOUND' } end
+if run.state ~= 'done' then
+  if not is_turn(id, run) then return { 'TURN' } end
+  run.state, run.attempt = 'executing', run.attempt + 1
+  lease(run, tonumber(ARGV[3]), now_ms())
+  save_run(id, run)
+  redis.call('EXPIRE', HASH, ARGV[1])
+end
+return { 'OK', run.attempt, run.cancel and 1 or 0, terminal_of(id, run) }

@@ -67,7 +67,8 @@ class StreamApp:
         identify: who is calling; None: as the settings say.
         authorize: what they may do; None: owners, ticket holders and services.
         sink: made by the caller, who closes it; None: the one that the settings ask for.
-        sessions: where agents' sessions wait between turns; None: in this process.
+        sessions: where agents' sessions wait between turns; None: where the backend keeps them for every node, or in
+            this process.
 
     Raises:
         SettingsError: a setting is missing or wrong, or two agents have one name.

@@ -21,7 +21,7 @@ from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.agents import RunScope, StreamingAgent, run_scope
 from streamsink.hosts.approvals import answer_message, pending_requests
 from streamsink.hosts.failures import frames
-from streamsink.hosts.sessions import MemorySessions, Sessions
+from streamsink.hosts.sessions import Sessions, sessions_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -45,6 +45,8 @@ class BackgroundHost(AgentHost):
 
     Args:
         agents: by the name that requests ask for.
+        sessions: where agents' sessions wait between turns; None: where the sink keeps them for every node, or in
+            this process.
         time_limit_s: of one run.
         queue_timeout_s: a run that waits longer for its turn is ended.
         max_runs_per_user: open at once, over all threads.
@@ -64,7 +66,7 @@ class BackgroundHost(AgentHost):
     ) -> None:
         self._sink = sink
         self._agents = {name: StreamingAgent(agent, sink, time_limit_s=time_limit_s) for name, agent in agents.items()}
-        self._sessions = sessions or MemorySessions()
+        self._sessions = sessions or sessions_for(sink)
         self._queue_timeout_s = queue_timeout_s
         self._max_runs_per_user = max_runs_per_user
         self._max_runs = max_runs

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import copy
+import json
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from streamsink.core.documents import KeepsDocuments
+from streamsink.core.errors import TooLargeError
 
 if TYPE_CHECKING:
     from agent_framework import AgentSession
 
-__all__ = ["MemorySessions", "Sessions"]
+    from streamsink.core.sink import StreamSink
+
+__all__ = ["MemorySessions", "Sessions", "StoredSessions", "sessions_for"]
+
+_MAX_BYTES: Final = 16_777_216
+
+
+def sessions_for(sink: StreamSink) -> Sessions:
+    """Sessions where the sink's timeline keeps them for every node; otherwise in this process."""
+    documents = sink.ability(KeepsDocuments)
+    return MemorySessions() if documents is None else StoredSessions(documents)
 
 
 class Sessions(ABC):
@@ -56,3 +70,31 @@ class MemorySessions(Sessions):
     async def delete(self, thread: str) -> None:
         for key in [key for key in self._sessions if key[0] == thread]:
             del self._sessions[key]
+
+
+class StoredSessions(Sessions):
+    """Sessions beside their thread's timeline, as JSON; they are deleted with the thread."""
+
+    def __init__(self, documents: KeepsDocuments) -> None:
+        self._documents = documents
+
+    async def get(self, thread: str, agent: str) -> AgentSession | None:
+        from agent_framework import AgentSession
+
+        document = await self._documents.get_document(thread, agent)
+        return None if document is None else AgentSession.from_dict(json.loads(document))
+
+    async def put(self, thread: str, agent: str, session: AgentSession) -> None:
+        """As :meth:`Sessions.put`.
+
+        Raises:
+            TooLargeError: the session would be larger than 16 MiB.
+            ThreadDeletedError: the thread was deleted meanwhile.
+        """
+        document = json.dumps(session.to_dict()).encode()
+        if len(document) > _MAX_BYTES:
+            raise TooLargeError(f"the session of an agent should fit into {_MAX_BYTES} bytes")
+        await self._documents.put_document(thread, agent, document)
+
+    async def delete(self, thread: str) -> None:
+        """They have gone with the thread."""

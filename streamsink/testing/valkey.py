@@ -65,7 +65,7 @@ class ValkeyServer:
             UnavailableError: it does not.
         """
         command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder),
-                   "--save", "", "--loglevel", "notice", *self._options]  # fmt: skip
+                   "--save", "", "--repl-diskless-sync-delay", "0", *self._options]  # fmt: skip
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  our own command
         self._wait_until_it_answers(self._process)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from streamsink.backends.gateway.admission import Admission, AllowOrigin, same_host
 from streamsink.backends.gateway.app import GatewayApp
 from streamsink.backends.gateway.connection import Limits
-from streamsink.backends.gateway.connection_tokens import InProcessConnectionTokens, new_id
+from streamsink.backends.gateway.connection_tokens import ConnectionTokens, InProcessConnectionTokens, new_id
 from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, TransportOffer, client_url, hub_name
 from streamsink.backends.gateway.sockets import ROUTES, Sockets
@@ -71,6 +71,8 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         bounds: what it holds at most.
         transports: offered to clients, in order of preference. Only WebSockets need no sticky routing where
             several processes serve clients.
+        connection_tokens: None: those of this process.
+        on_empty: called with the name of a group that nobody is left in.
         clock: seconds since 1970, for tokens.
         monotonic: seconds, never going back, for everything else.
         make_id: a fresh unguessable id.
@@ -89,6 +91,8 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         allow_origin: AllowOrigin = same_host,
         bounds: GatewayBounds | None = None,
         transports: Sequence[TransportOffer] = EVERY_TRANSPORT,
+        connection_tokens: ConnectionTokens | None = None,
+        on_empty: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         make_id: Callable[[], str] = new_id,
@@ -97,11 +101,13 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         self._hub_name = hub_name([hub])
         self._access_tokens = AccessTokens(keys, clock=clock, lifetime_s=bounds.access_token_s, base_urls=base_urls)
         self.hub: Hub = Hub(
-            max_buffered_bytes=bounds.max_buffered_bytes, max_followed_events=bounds.max_followed_events
+            max_buffered_bytes=bounds.max_buffered_bytes,
+            max_followed_events=bounds.max_followed_events,
+            on_empty=on_empty,
         )
         self._turn = Turn(self.hub.publish)
         admission = Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin)
-        connection_tokens = InProcessConnectionTokens(
+        connection_tokens = connection_tokens or InProcessConnectionTokens(
             clock=monotonic,
             make_id=make_id,
             life_s=bounds.negotiated_s,
@@ -143,6 +149,10 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         self._check_open()
+        self.publish(thread, events)
+
+    def publish(self, thread: str, events: Sequence[Event]) -> None:
+        """Send events to the group's connections here, together with what else this loop turn brings to it."""
         self._turn.put(thread, events)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
 from streamsink.core.errors import SettingsError
@@ -19,8 +19,11 @@ __all__ = ["gateway_delivery"]
 _PURPOSE = "client access token"
 
 
-def gateway_delivery(settings: Settings) -> GatewayDelivery:
+def gateway_delivery(settings: Settings, **options: Any) -> GatewayDelivery:
     """A gateway for this process.
+
+    Args:
+        options: further ones of :class:`GatewayDelivery`.
 
     Raises:
         SettingsError: there is no secret to sign tokens with.
@@ -38,6 +41,7 @@ def gateway_delivery(settings: Settings) -> GatewayDelivery:
         base_urls=() if public_url is None else (public_url,),
         allow_origin=allow_origin,
         bounds=GatewayBounds(access_token_s=settings.times.token_lifetime_s),
+        **options,
     )
 
 

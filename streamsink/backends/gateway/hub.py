@@ -51,13 +51,21 @@ class Hub:
         max_buffered_bytes: unsent, per connection. A member beyond it is closed so that it reconnects; it
             holds at most this and one frame.
         max_followed_events: waiting, per follower in this process.
+        on_empty: called with the name of a group that nobody is left in.
 
     Attributes:
         slow_readers: connections closed because they could not keep up.
         is_draining: whether clients are being sent elsewhere.
     """
 
-    def __init__(self, *, max_buffered_bytes: int = 1_048_576, max_followed_events: int = 1_000) -> None:
+    def __init__(
+        self,
+        *,
+        max_buffered_bytes: int = 1_048_576,
+        max_followed_events: int = 1_000,
+        on_empty: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_empty = on_empty or _ignore
         self._max_buffered_bytes = max_buffered_bytes
         self._max_followed_events = max_followed_events
         self._connections: dict[str, _Member] = {}
@@ -141,6 +149,7 @@ class Hub:
             member.groups.discard(group)
         for follower in gone.followers:
             follower.end()
+        self._on_empty(group)
 
     def members(self, group: str) -> list[str]:
         """The ids of a group's connections."""
@@ -233,6 +242,11 @@ class Hub:
         there = self._groups[group]
         if not there.members and not there.followers:
             del self._groups[group]
+            self._on_empty(group)
+
+
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
 
 
 def _check_owner(member: _Member, user_id: str | None) -> None:

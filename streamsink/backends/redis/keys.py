@@ -41,9 +41,9 @@ class Keys:
         """Whom a registered thread belongs to; it outlives what was said in it."""
         return self._of(thread, "o")
 
-    def sessions(self, thread: str) -> bytes:
-        """The agents' sessions of a thread."""
-        return self._of(thread, "a")
+    def documents(self, thread: str) -> bytes:
+        """What hosts keep for a thread's next turn."""
+        return self._of(thread, "d")
 
     def node(self, node_id: str) -> bytes:
         """The channel on which a node listens."""

@@ -20,7 +20,12 @@ __all__ = ["Due", "OpenThreads"]
 
 _AT_ONCE: Final = 200
 
-_NOTE: Final = Script.of("return redis.call('ZADD', KEYS[1], 'LT', ARGV[2], ARGV[1])")
+# A thread that is due sooner stays so, but not unchanged: whoever is looking at it must see that it was noted again.
+_NOTE: Final = Script.of("""
+local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if known and tonumber(known) <= tonumber(ARGV[2]) then return redis.call('ZINCRBY', KEYS[1], 0.001, ARGV[1]) end
+return redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+""")
 # Only what has not been noted again meanwhile.
 _SETTLE: Final = Script.of("""
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -86,5 +91,5 @@ class OpenThreads:
         due = Due({thread.decode(): score for thread, score in found})
         yield due
         for thread, was_ms, next_ms in due.settled:
-            arguments = [thread, int(was_ms), "" if next_ms is None else int(next_ms)]
+            arguments = [thread, repr(was_ms), "" if next_ms is None else int(next_ms)]
             await self._store.run(_SETTLE, [self._key], arguments)

@@ -54,6 +54,7 @@ class Scripts:
         self.read = self._script("read")
         self.get_snapshot = self._script("get_snapshot")
         self.put_snapshot = self._script("put_snapshot")
+        self.put_document = self._script("put_document")
         self.register = self._script("register")
         self.delete = self._script("delete")
 

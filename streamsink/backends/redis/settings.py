@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from streamsink.core.variables import Range, Variable, choice, number, whole
+from streamsink.core.variables import Range, Variable, absolute_url, choice, number, whole
 
 __all__ = ["RedisSettings"]
 
@@ -26,6 +26,12 @@ def _url(text: str) -> str:
     return text
 
 
+def _gateway_url(text: str) -> str:
+    if "?" in text:
+        raise ValueError("with a query")
+    return absolute_url(text).rstrip("/")
+
+
 def _prefix(text: str) -> str:
     if not _PREFIX.fullmatch(text):
         raise ValueError("not a prefix")
@@ -40,6 +46,8 @@ class RedisSettings:
     timeout_s: how long one call may take before it counts as failed.
     events: events per thread, before those that a snapshot covers are trimmed.
     ttl_s: a thread untouched for so many seconds is forgotten.
+    gateway_url: where clients connect, with the prefix that the gateways are mounted under and no slash at the end;
+        None: to the host that they negotiate with.
     sticky_routing: the balancer sends a client to the node that it has negotiated with, so that transports other
         than WebSockets may be offered with several nodes.
     """
@@ -53,4 +61,10 @@ class RedisSettings:
     timeout_s: Annotated[float, number("STREAM_REDIS_TIMEOUT_S", TIMEOUT_S)] = 5
     events: Annotated[int, whole("STREAM_HISTORY_EVENTS", KEPT_EVENTS)] = 10_000
     ttl_s: Annotated[int, whole("STREAM_HISTORY_TTL_S", KEPT_S)] = 86_400
+    gateway_url: where clients connect, with the prefix that the gateways are mounted under and no slash at the end;
+        None: to the host that they negotiate with.
+    gateway_url: Annotated[
+        str | None,
+        Variable("STREAM_GATEWAY_URL", "an `http` or `https` URL without query and fragment", _gateway_url),
+    ] = None
     sticky_routing: Annotated[str, choice("STREAM_STICKY_ROUTING", "no", "yes")] = "no"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
@@ -25,7 +26,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from streamsink.core.errors import UnavailableError
+from streamsink.core.errors import SettingsError, UnavailableError
 from streamsink.core.runtime import TaskOwner
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from streamsink.backends.redis.scripts import Script
 
-__all__ = ["RedisStore", "connect"]
+__all__ = ["RedisStore", "connect", "database_of"]
 
 _log = logging.getLogger("streamsink")
 
@@ -54,6 +55,19 @@ def connect(url: str, *, timeout_s: float) -> Redis:
         # Once, for a pooled connection that has gone stale. Patience is for who waits for the answer.
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
     )
+
+
+def database_of(url: str) -> int:
+    """The number of the database that a URL names.
+
+    Raises:
+        SettingsError: it is no such URL.
+    """
+    try:
+        return int(parse_url(url).get("db", 0))
+    except ValueError:
+        expected = "a Redis URL that ends in the number of a database, or in none"
+        raise SettingsError("STREAM_REDIS_URL", expected) from None
 
 
 @dataclass(slots=True)

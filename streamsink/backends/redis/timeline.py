@@ -10,6 +10,7 @@ from streamsink.backends.redis.open_threads import OpenThreads
 from streamsink.backends.redis.scripts import Scripts
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.cursor import Cursor
+from streamsink.core.documents import KeepsDocuments
 from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, ending_fields
 from streamsink.core.events import Envelope
 from streamsink.core.runtime import Runtime
@@ -45,7 +46,7 @@ class _Clock(Turns):
         await asyncio.sleep(min(timeout_s, 0.25))
 
 
-class RedisTimeline(Timeline):
+class RedisTimeline(Timeline, KeepsDocuments):
     """See :class:`Timeline`; every call may raise ``UnavailableError``.
 
     Args:
@@ -148,8 +149,17 @@ class RedisTimeline(Timeline):
             found: Any = await self._store.client.get(self._keys.owner(thread))
         return None if found is None else str(found, "ascii")
 
+    async def get_document(self, thread: str, name: str) -> bytes | None:
+        with self._store.mapped():
+            found: Any = await self._store.client.hget(self._keys.documents(thread), name)
+        return None if found is None else bytes(found)
+
+    async def put_document(self, thread: str, name: str, document: bytes) -> None:
+        more = [self._keys.documents(thread)]
+        await self._run(self._scripts.put_document, thread, self._ttl_s, name, document, more_keys=more)
+
     async def delete(self, thread: str) -> None:
-        more = [self._keys.owner(thread), self._keys.sessions(thread)]
+        more = [self._keys.owner(thread), self._keys.documents(thread)]
         await self._run(self._scripts.delete, thread, _TOMBSTONE_S, more_keys=more)
 
     async def sweep(self, thread: str | None = None) -> list[Swept]:

@@ -73,7 +73,7 @@ class TimelineSubject(Subject):
     async def lose(self, thread: str, after: Cursor) -> bool:
         keys = (self._keys.stream(thread), self._keys.hash(thread))
         with self._store.mapped():
-            await self._store.client.eval(FORGET, 2, *keys, after.epoch, after.seq)  # type: ignore[arg-type, misc]
+            await self._store.client.eval(FORGET, 2, *keys, after.epoch, after.seq)
         return True
 
 

@@ -1,7 +1,7 @@
 -- ARGV: after (<epoch>-<seq>, or empty), limit, max bytes
 -- Answers head epoch and seq (-1: none), gone, more, events.
-local PAGE = 64
 local after, limit, max_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local PAGE = math.min(64, limit)
 local f = redis.call('HMGET', HASH, 'x', 'e', 'q', 'tr')
 if f[1] then return { 'OK', -1, -1, after ~= '' and 1 or 0, 0, {} } end
 local head_epoch, head_seq = f[2] or '-1', f[3] or '-1'
@@ -22,5 +22,5 @@ repeat
     events[n + 1], events[n + 2], events[n + 3], events[n + 4] = epoch, seq, target, body
     from = '(' .. entry[1]
   end
-until more or #page < PAGE
+until more or PAGE == 0 or #page < PAGE
 return { 'OK', tonumber(head_epoch), tonumber(head_seq), gone and 1 or 0, more and 1 or 0, events }

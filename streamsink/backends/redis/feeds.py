@@ -1,0 +1,183 @@
+"""What is published to the threads that somebody here looks at; what was missed is read from the timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from streamsink.backends.redis.message import DELETED, decode
+from streamsink.core.cursor import Cursor
+from streamsink.core.errors import StreamSinkError
+from streamsink.core.runtime import Runtime, TaskOwner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from streamsink.backends.redis.keys import Keys
+    from streamsink.backends.redis.subscriber import Subscriber
+    from streamsink.core.events import Event
+    from streamsink.core.timeline import Timeline
+
+__all__ = ["Feeds"]
+
+_log = logging.getLogger("streamsink")
+
+_AT_ONCE: Final = 50
+_PAGE_EVENTS: Final = 1_000
+_PAGE_BYTES: Final = 1_048_576
+_FIRST_RETRY_S: Final = 0.1
+_LONGEST_RETRY_S: Final = 2.0
+
+
+class Feeds:
+    """The threads that this node listens to.
+
+    Args:
+        subscriber: reads the channels; closed by who made it.
+        keys: their names.
+        timeline: has what was missed.
+        publish: takes a thread's events, in order; some may come twice.
+        dissolve: called when a thread was deleted.
+        runtime: for jitter.
+    """
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        keys: Keys,
+        timeline: Timeline,
+        *,
+        publish: Callable[[str, Sequence[Event]], None],
+        dissolve: Callable[[str], None],
+        runtime: Runtime | None = None,
+    ) -> None:
+        self._subscriber = subscriber
+        self._keys = keys
+        self._timeline = timeline
+        self._publish = publish
+        self._dissolve = dissolve
+        self._runtime = runtime or Runtime()
+        self._feeds: dict[str, _Feed] = {}
+        self._behind: dict[str, None] = {}
+        self._tasks = TaskOwner()
+        self._repairing: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """How many threads."""
+        return len(self._feeds)
+
+    async def open(self, thread: str) -> None:
+        """Listen to a thread; returns when its next batch reaches this node. Again is no error.
+
+        Raises:
+            UnavailableError: it cannot be listened to now.
+        """
+        feed = self._feeds.get(thread)
+        if feed is None:
+            feed = self._feeds[thread] = _Feed(self, thread)
+        await self._subscriber.listen(self._keys.channel(thread), feed)
+        if not feed.epoch:
+            page = await self._timeline.read(thread, None, limit=0, max_bytes=0)
+            if page.head is not None:
+                feed.begin_at(page.head)
+
+    def close(self, thread: str) -> None:
+        """Listen no more; again is no error."""
+        feed = self._feeds.pop(thread, None)
+        self._behind.pop(thread, None)
+        if feed is not None:
+            self._subscriber.unlisten(self._keys.channel(thread), feed)
+
+    def take(self, feed: _Feed, payload: bytes) -> None:
+        """A batch was published, or the thread is no more."""
+        if payload == DELETED:
+            self._dissolve(feed.thread)
+            return
+        events = decode(payload)
+        first = events[0]
+        if first.seq != (feed.seq + 1 if first.epoch == feed.epoch else 1) and feed.epoch:
+            self.mend(feed)
+        if not self._behind or feed.thread not in self._behind:
+            feed.epoch, feed.seq = first.epoch, events[-1].seq
+        self._publish(feed.thread, events)
+
+    def mend(self, feed: _Feed) -> None:
+        """Something may have been missed: read what follows what was seen."""
+        if self._feeds.get(feed.thread) is not feed:
+            return
+        self._behind[feed.thread] = None
+        if self._repairing is None:
+            self._repairing = self._tasks.start(self._repair(), name="streamsink redis repair")
+
+    async def _repair(self) -> None:
+        delay_s = _FIRST_RETRY_S
+        try:
+            while self._behind:
+                some = list(self._behind)[:_AT_ONCE]
+                results = await asyncio.gather(*map(self._catch_up, some), return_exceptions=True)
+                failed = [result for result in results if isinstance(result, BaseException)]
+                if not failed:
+                    delay_s = _FIRST_RETRY_S
+                    continue
+                if not all(isinstance(error, StreamSinkError) for error in failed):
+                    raise failed[0]
+                _log.warning("reading what was missed failed, trying again: %s", type(failed[0]).__name__)
+                await asyncio.sleep(self._runtime.jittered(delay_s))
+                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+        finally:
+            self._repairing = None
+
+    async def _catch_up(self, thread: str) -> None:
+        more = True
+        while more and thread in self._feeds and thread in self._behind:
+            feed = self._feeds[thread]
+            page = await self._timeline.read(thread, feed.place, limit=_PAGE_EVENTS, max_bytes=_PAGE_BYTES)
+            # Of a place that is gone the newest event is enough: clients see that they must ask.
+            events = page.events[-1:] if page.gone else page.events
+            more = page.more
+            if events:
+                feed.epoch, feed.seq = events[-1].epoch, events[-1].seq
+                self._publish(thread, events)
+        self._behind.pop(thread, None)
+
+    async def aclose(self) -> None:
+        """Listen to nothing more; idempotent."""
+        for thread in tuple(self._feeds):
+            self.close(thread)
+        await self._tasks.aclose()
+
+
+class _Feed:
+    """One thread's listener.
+
+    Attributes:
+        epoch, seq: everything up to here has been published here, or was there before anybody looked. Plain values:
+            they are compared for every batch. An empty epoch: nothing is known yet.
+    """
+
+    __slots__ = ("_feeds", "epoch", "seq", "thread")
+
+    def __init__(self, feeds: Feeds, thread: str) -> None:
+        self._feeds = feeds
+        self.thread = thread
+        self.epoch: str = ""
+        self.seq: int = 0
+
+    @property
+    def place(self) -> Cursor | None:
+        """The same as a cursor."""
+        return Cursor(int(self.epoch), self.seq) if self.epoch else None
+
+    def begin_at(self, head: Cursor) -> None:
+        """Nothing up to here is missed, unless a batch has come already."""
+        if not self.epoch:
+            self.epoch, self.seq = str(head.epoch), head.seq
+
+    def on_message(self, payload: bytes) -> None:
+        """A batch."""
+        self._feeds.take(self, payload)
+
+    def on_gap(self) -> None:
+        """Batches may have been lost."""
+        self._feeds.mend(self)

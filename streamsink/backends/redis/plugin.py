@@ -1,0 +1,51 @@
+"""Offers the redis backend, and its timeline by itself."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from streamsink.backends.redis.settings import RedisSettings
+from streamsink.core.delivery import ServesClients, Subscribes
+from streamsink.core.errors import MissingExtraError, SettingsError
+from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
+
+if TYPE_CHECKING:
+    from streamsink.core.sink import StreamSink
+    from streamsink.core.timeline import Timeline
+
+
+@hookimpl
+def streamsink_backends() -> list[BackendSpec]:
+    """The backend ``redis``."""
+    abilities = frozenset({ServesClients, Subscribes})
+    return [BackendSpec(name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities)]
+
+
+@hookimpl
+def streamsink_timelines() -> list[TimelineSpec]:
+    """The timeline ``redis``."""
+    return [TimelineSpec(name="redis", factory=_make_timeline, settings=RedisSettings)]
+
+
+def _check_installed() -> None:
+    if find_spec("redis") is None or find_spec("hiredis") is None:
+        raise MissingExtraError("Redis", "redis")
+
+
+def _make_timeline(context: BackendContext, own: RedisSettings) -> Timeline:
+    _check_installed()
+    from streamsink.backends.redis.factory import redis_timeline
+
+    return redis_timeline(own, context.runtime)
+
+
+def _make_sink(context: BackendContext, own: RedisSettings) -> StreamSink:
+    if context.settings.history not in (None, "redis"):
+        raise SettingsError("STREAM_HISTORY", "unset or `redis` while STREAM_BACKEND is `redis`")
+    _check_installed()
+    from streamsink.backends.redis.factory import redis_sink
+
+    # A worker that only publishes needs no gateway, nor what one is made of.
+    has_gateway = find_spec("websockets") is not None
+    return redis_sink(context.settings, own, context.runtime, has_gateway=has_gateway)

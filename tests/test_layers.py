@@ -30,6 +30,8 @@ SANS_IO = [
     ),
     "streamsink.backends.memory.log",
     "streamsink.backends.memory.runs",
+    "streamsink.backends.redis.letters",
+    "streamsink.backends.redis.signed_tokens",
 ]  # fmt: skip
 IO = {"asyncio", "concurrent", "datetime", "os", "pathlib", "random", "select", "socket", "ssl", "subprocess",
       "threading", "time", "urllib.request"}  # fmt: skip

@@ -107,12 +107,13 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         )
         self._turn = Turn(self.hub.publish)
         admission = Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin)
-        connection_tokens = connection_tokens or InProcessConnectionTokens(
-            clock=monotonic,
-            make_id=make_id,
-            life_s=bounds.negotiated_s,
-            max_waiting=bounds.max_waiting_connections,
-        )
+        if connection_tokens is None:
+            connection_tokens = InProcessConnectionTokens(
+                clock=monotonic,
+                make_id=make_id,
+                life_s=bounds.negotiated_s,
+                max_waiting=bounds.max_waiting_connections,
+            )
         self._app = GatewayApp(
             admission,
             connection_tokens=connection_tokens,

@@ -96,6 +96,9 @@ class _Parts:
     def shared(self) -> tuple[RedisStore, Keys, Subscriber]:
         return self.store, self.keys, self.subscriber
 
+    def now_s(self) -> float:
+        return self.runtime.now_ms() / 1000
+
     def secrets(self, purpose: str) -> Sequence[bytes]:
         if self.settings.secret is None:
             raise SettingsError("STREAM_SECRET", RING_EXPECTED)
@@ -107,13 +110,14 @@ class _Parts:
             self.keys,
             self.secrets(_CONNECTIONS),
             node_id=self.node_id,
+            clock=self.now_s,
             before_claim=before_claim,
         )
 
     def options(self, tokens: SignedConnectionTokens) -> dict[str, Any]:
         access_tokens = AccessTokens(
             self.secrets(_CLIENTS),
-            clock=lambda: self.runtime.now_ms() / 1000,
+            clock=self.now_s,
             lifetime_s=self.settings.times.token_lifetime_s,
         )
         return {
@@ -129,11 +133,14 @@ class _Parts:
         from streamsink.backends.gateway.factory import gateway_delivery
         from streamsink.backends.redis.delivery import RedisDelivery
 
+        delivery: RedisDelivery  # it and its gateway need each other
+        feeds: Feeds
         tokens = self.tokens(lambda: delivery.listen())
         gateway = gateway_delivery(
             self.settings,
             hub=_HUB,
             connection_tokens=tokens,
+            clock=self.now_s,
             transports=EVERY_TRANSPORT if self.own.sticky_routing == "yes" else (WEB_SOCKETS,),
             on_empty=lambda thread: feeds.close(thread),
         )

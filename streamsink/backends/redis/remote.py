@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streamsink.backends.gateway.negotiate import client_url
-from streamsink.backends.redis.message import DELETED, encode
 from streamsink.backends.redis.letters import Join, Leave
+from streamsink.backends.redis.message import DELETED, encode
 from streamsink.backends.redis.nodes import Nodes
 from streamsink.core.delivery import ConnectInfo, Delivery
 from streamsink.core.errors import ConnectionGoneError

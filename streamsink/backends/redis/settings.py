@@ -61,8 +61,6 @@ class RedisSettings:
     timeout_s: Annotated[float, number("STREAM_REDIS_TIMEOUT_S", TIMEOUT_S)] = 5
     events: Annotated[int, whole("STREAM_HISTORY_EVENTS", KEPT_EVENTS)] = 10_000
     ttl_s: Annotated[int, whole("STREAM_HISTORY_TTL_S", KEPT_S)] = 86_400
-    gateway_url: where clients connect, with the prefix that the gateways are mounted under and no slash at the end;
-        None: to the host that they negotiate with.
     gateway_url: Annotated[
         str | None,
         Variable("STREAM_GATEWAY_URL", "an `http` or `https` URL without query and fragment", _gateway_url),

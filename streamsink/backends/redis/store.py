@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
@@ -47,14 +47,16 @@ _READY_S: Final = 60
 
 def connect(url: str, *, timeout_s: float) -> Redis:
     """A client for one event loop; it connects when it is used."""
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=timeout_s,  # for a free connection
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         max_connections=_CONNECTIONS,
         # Once, for a pooled connection that has gone stale. Patience is for who waits for the answer.
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
     )
+    return Redis.from_pool(pool)
 
 
 def database_of(url: str) -> int:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from streamsink.backends.gateway.delivery import GatewayDelivery
+from streamsink.backends.redis.factory import redis_sink
 from streamsink.backends.redis.keys import Keys
+from streamsink.backends.redis.settings import RedisSettings
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.composed import ComposedSink
-from streamsink.core.delivery import ServesSockets
+from streamsink.core.delivery import ServesClients, ServesSockets
 from streamsink.core.identity import User
 from streamsink.core.options import PublishOptions
 from streamsink.core.runtime import Runtime
+from streamsink.core.secrets import SecretRing
+from streamsink.core.settings import Settings, Times
 from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.contract import CONTRACT, Check
 from streamsink.testing.serving import serving
@@ -25,10 +29,14 @@ from streamsink.testing.subject import Subject
 from .support import StoreClock, fresh_prefix, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from streamsink.backends.redis.sink import RedisSink
     from streamsink.core.cursor import Cursor
+    from streamsink.core.sink import StreamSink
     from streamsink.testing.valkey import ValkeyServer
+
+MakeFrom: TypeAlias = "Callable[[ValkeyServer], AbstractAsyncContextManager[Subject]]"
 
 pytestmark = pytest.mark.service
 
@@ -41,23 +49,23 @@ if #newer > 0 and snapshot then redis.call('HDEL', KEYS[2], 's', 'sn') end
 """
 
 
-class TimelineSubject(Subject):
-    """The redis timeline under this process's own gateway, on an injected clock."""
+class RedisSubject(Subject):
+    """A sink on an injected clock. Its clients connect to this very process, or to another node."""
 
     def __init__(self, valkey: ValkeyServer) -> None:
-        prefix = fresh_prefix()
-        self._clock = StoreClock(prefix)
+        self.prefix = fresh_prefix()
+        self.clock = StoreClock(self.prefix)
+        self.runtime = Runtime(now_ms=lambda: self.clock.now_ms)
         self._store = open_store(valkey)
-        self._keys = Keys(prefix)
-        runtime = Runtime(now_ms=lambda: self._clock.now_ms)
-        self._timeline = RedisTimeline(self._store, self._keys, runtime=runtime, scripts=self._clock.scripts)
-        delivery = GatewayDelivery([b"k" * 32])
-        self.sink = ComposedSink(self._timeline, delivery, options=PublishOptions(lease_s=0.6), runtime=runtime)
-        self.app = delivery.client_app
+        self._keys = Keys(self.prefix)
         self.url = ""
 
     async def prepare(self) -> None:
-        await self._clock.advance(self._store)
+        await self.clock.advance(self._store)
+
+    async def aclose(self) -> None:
+        await self.sink.aclose()
+        await self._store.aclose()
 
     def client(self, user_id: str) -> AbstractAsyncContextManager[SignalRClient]:
         return self._client(user_id)
@@ -68,7 +76,7 @@ class TimelineSubject(Subject):
             yield client
 
     async def pass_time(self, seconds: float) -> None:
-        await self._clock.advance(self._store, seconds)
+        await self.clock.advance(self._store, seconds)
 
     async def lose(self, thread: str, after: Cursor) -> bool:
         keys = (self._keys.stream(thread), self._keys.hash(thread))
@@ -86,17 +94,60 @@ class _Named(User):
 
 
 @asynccontextmanager
-async def make_subject(valkey: ValkeyServer) -> AsyncIterator[TimelineSubject]:
-    subject = TimelineSubject(valkey)
-    ws = websocket_protocol(lambda: subject.sink.ability(ServesSockets))
-    async with serving(subject.app, ws=ws) as subject.url:
+async def timeline_alone(valkey: ValkeyServer) -> AsyncIterator[RedisSubject]:
+    """The redis timeline under the gateway of one process."""
+    subject = RedisSubject(valkey)
+    timeline = RedisTimeline(
+        open_store(valkey), Keys(subject.prefix), runtime=subject.runtime, scripts=subject.clock.scripts
+    )
+    delivery = GatewayDelivery([b"k" * 32])
+    subject.sink = ComposedSink(timeline, delivery, options=PublishOptions(lease_s=0.6), runtime=subject.runtime)
+    async with _served(subject, subject.sink):
+        yield subject
+
+
+@asynccontextmanager
+async def one_node(valkey: ValkeyServer) -> AsyncIterator[RedisSubject]:
+    """A node that publishes, and has the clients."""
+    subject = RedisSubject(valkey)
+    subject.sink = _node(valkey, subject)
+    async with _served(subject, subject.sink):
+        yield subject
+
+
+@asynccontextmanager
+async def two_nodes(valkey: ValkeyServer) -> AsyncIterator[RedisSubject]:
+    """One publishes, and is asked to let clients join; the other one has them."""
+    subject = RedisSubject(valkey)
+    subject.sink = _node(valkey, subject, has_gateway=False)
+    other = _node(valkey, subject)
+    try:
+        async with _served(subject, other):
+            yield subject
+    finally:
+        await other.aclose()
+
+
+def _node(valkey: ValkeyServer, subject: RedisSubject, *, has_gateway: bool = True) -> RedisSink:
+    settings = Settings(secret=SecretRing.parse(f"k1:{'s' * 48}"), times=Times(lease_s=0.6), window_ms=25)
+    own = RedisSettings(url=valkey.url, prefix=subject.prefix)
+    return redis_sink(settings, own, subject.runtime, has_gateway=has_gateway, scripts=subject.clock.scripts)
+
+
+@asynccontextmanager
+async def _served(subject: RedisSubject, sink: StreamSink) -> AsyncIterator[None]:
+    clients = sink.ability(ServesClients)
+    assert clients is not None
+    ws = websocket_protocol(lambda: sink.ability(ServesSockets))
+    async with serving(clients.client_app, ws=ws) as subject.url:
         try:
             await subject.prepare()
-            yield subject
+            yield
         finally:
-            await subject.sink.aclose()
+            await subject.aclose()
 
 
+@pytest.mark.parametrize("make", [timeline_alone, one_node, two_nodes], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
-async def test_timeline_contract(check: Check, valkey: ValkeyServer) -> None:
-    await check(partial(make_subject, valkey))
+async def test_contract(check: Check, make: MakeFrom, valkey: ValkeyServer) -> None:
+    await check(partial(make, valkey))

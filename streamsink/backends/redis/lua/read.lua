@@ -11,7 +11,7 @@ local gone = after ~= '' and after ~= head_epoch .. '-' .. head_seq and after ~=
 local from = (after == '' or gone) and '-' or '(' .. after
 local events, size, more = {}, 0, false
 repeat
-  local page = redis.call('XRANGE', STREAM, from, '+', 'COUNT', PAGE)
+  local page = PAGE > 0 and redis.call('XRANGE', STREAM, from, '+', 'COUNT', PAGE) or {}
   for _, entry in ipairs(page) do
     local epoch, seq = string.match(entry[1], '(%d+)-(%d+)')
     local target, body = entry[2][2], entry[2][4]

@@ -1,0 +1,207 @@
+"""What a node publishes to its clients of what is published to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from streamsink.backends.memory.timeline import MemoryTimeline
+from streamsink.backends.redis.feeds import Feeds
+from streamsink.backends.redis.keys import Keys
+from streamsink.backends.redis.message import DELETED, encode
+from streamsink.core.errors import UnavailableError
+from streamsink.core.events import Record
+from streamsink.core.runs import Batch, RunRequest
+from streamsink.core.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from streamsink.core.cursor import Cursor
+    from streamsink.core.events import Event
+    from streamsink.core.timeline import Page
+
+KEYS = Keys("p")
+CHANNEL = KEYS.channel("t")
+
+
+class Channels:
+    """A subscriber whose messages the test makes."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[bytes, Any] = {}
+        self.failure: Exception | None = None
+
+    async def listen(self, channel: bytes, listener: Any) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.listeners[channel] = listener
+
+    def unlisten(self, channel: bytes, listener: Any) -> None:
+        if self.listeners.get(channel) is listener:
+            del self.listeners[channel]
+
+
+class Timeline(MemoryTimeline):
+    """One whose reads may fail."""
+
+    failures = 0
+
+    async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
+        if self.failures > 0:
+            self.failures -= 1
+            raise UnavailableError("not now")
+        return await super().read(thread, after, limit=limit, max_bytes=max_bytes)
+
+
+class World:
+    """Feeds between a timeline and a list."""
+
+    def __init__(self) -> None:
+        self.channels = Channels()
+        self.timeline = Timeline()
+        self.published: list[int] = []
+        self.seen = asyncio.Event()
+        self.dissolved: list[str] = []
+        self.feeds = Feeds(
+            self.channels,  # type: ignore[arg-type]
+            KEYS,
+            self.timeline,
+            publish=self._publish,
+            dissolve=self.dissolved.append,
+            runtime=Runtime(random=lambda: 0.0),
+        )
+        self._n = 0
+
+    def _publish(self, _: str, events: Sequence[Event]) -> None:
+        self.published += [event.seq for event in events]
+        self.seen.set()
+
+    async def append(self, count: int = 1) -> bytes:
+        """The message about so many appended events."""
+        if not self._n:
+            await self.timeline.accept_run("t", RunRequest(correlation_id="r", agent_name="a"))
+            await self.timeline.begin_attempt("t", "r", lease_s=30)
+        records = (Record("agentMessage", b'{"a":1}'),) * count
+        batch = Batch(correlation_id="r", attempt=1, first_n=self._n + 1, records=records)
+        self._n += count
+        return encode((await self.timeline.append("t", batch)).events(records))
+
+    def hear(self, payload: bytes) -> None:
+        self.channels.listeners[CHANNEL].on_message(payload)
+
+    async def until(self, last: int) -> list[int]:
+        """What was published, once the event with that number was."""
+        async with asyncio.timeout(5):
+            while last not in self.published:
+                self.seen.clear()
+                await self.seen.wait()
+        return self.published
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    await world.feeds.aclose()
+    await world.feeds.aclose()
+
+
+async def test_what_is_heard_is_published(world: World) -> None:
+    await world.feeds.open("t")
+    for _ in range(3):
+        world.hear(await world.append(2))
+
+    assert world.published == [1, 2, 3, 4, 5, 6]
+    assert len(world.feeds) == 1
+
+
+async def test_a_message_that_was_missed_is_read(world: World) -> None:
+    await world.feeds.open("t")
+    world.hear(await world.append())
+    await world.append(3)
+    world.hear(await world.append())
+
+    assert sorted(set(await world.until(4))) == [1, 2, 3, 4, 5]
+
+
+async def test_what_was_missed_while_nothing_was_heard_is_read(world: World) -> None:
+    await world.append(2)
+    await world.feeds.open("t")
+    await world.append(3)
+
+    world.channels.listeners[CHANNEL].on_gap()
+
+    assert await world.until(5) == [3, 4, 5]
+
+
+async def test_more_than_a_page_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamsink.backends.redis.feeds._PAGE_EVENTS", 10)
+    await world.feeds.open("t")
+    await world.append(95)
+
+    world.channels.listeners[CHANNEL].on_gap()
+
+    assert await world.until(95) == list(range(1, 96))
+
+
+async def test_reading_is_tried_again(world: World) -> None:
+    await world.append(1)
+    await world.feeds.open("t")
+    await world.append(1)
+    world.timeline.failures = 2
+
+    world.channels.listeners[CHANNEL].on_gap()
+
+    assert await world.until(2) == [2]
+
+
+async def test_of_a_place_that_is_gone_the_newest_event_is_published(world: World) -> None:
+    await world.append(5)
+    await world.feeds.open("t")
+    world.timeline.log("t")._places[:] = world.timeline.log("t")._places[3:]
+    world.timeline.log("t")._events[:] = world.timeline.log("t")._events[3:]
+    world.channels.listeners[CHANNEL].seq = 2
+
+    world.channels.listeners[CHANNEL].on_gap()
+
+    assert await world.until(5) == [5]
+
+
+async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None:
+    await world.append(1)
+    await world.feeds.open("t")
+    world.hear(b"9999999999999 1 1\nx 2\n{}")
+    world.hear(b"9999999999999 2 1\nx 2\n{}")
+
+    assert world.published == [1, 2]
+
+
+async def test_a_deleted_thread_is_dissolved(world: World) -> None:
+    await world.feeds.open("t")
+    world.hear(DELETED)
+
+    assert world.dissolved == ["t"]
+
+
+async def test_who_closed_hears_and_mends_nothing_more(world: World) -> None:
+    await world.feeds.open("t")
+    feed = world.channels.listeners[CHANNEL]
+    world.feeds.close("t")
+    world.feeds.close("t")
+    await world.append(1)
+
+    feed.on_gap()
+
+    assert world.channels.listeners == {}
+    assert world.published == []
+    assert len(world.feeds) == 0
+
+
+async def test_who_cannot_listen_is_told(world: World) -> None:
+    world.channels.failure = UnavailableError("not now")
+
+    with pytest.raises(UnavailableError):
+        await world.feeds.open("t")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from streamsink.core.errors import SettingsError
 from streamsink.core.runtime import Runtime
 from streamsink.core.secrets import RING_EXPECTED, SecretRing
-from streamsink.plugins import BackendContext, create_plugin_manager, find_backend, load_settings
+from streamsink.plugins import BackendContext, create_plugin_manager, find_backend, load_settings, timelines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,9 @@ def open_sink(
     """
     manager = create_plugin_manager()
     settings = with_secret(settings or load_settings(environ, manager))
-    context = BackendContext(settings=settings, environ=environ, runtime=runtime or Runtime())
+    context = BackendContext(
+        settings=settings, environ=environ, runtime=runtime or Runtime(), timelines=timelines(manager)
+    )
     return find_backend(manager, settings.backend).make(context)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
-from streamsink.core.errors import BackendError
+from streamsink.core.errors import BackendError, SettingsError
 from streamsink.core.runtime import Runtime
 from streamsink.core.settings import Settings
 from streamsink.core.sink import StreamSink
@@ -49,11 +49,26 @@ class BackendContext:
     Args:
         settings: the package's own; ``secret`` is set.
         environ: where the plugin's own settings are read from.
+        timelines: those that are installed, by name.
     """
 
     settings: Settings
     environ: Mapping[str, str]
     runtime: Runtime = field(default_factory=Runtime)
+    timelines: Mapping[str, TimelineSpec] = field(default_factory=dict)
+
+    def make_timeline(self, default: str) -> Timeline:
+        """The timeline that ``STREAM_HISTORY`` names.
+
+        Raises:
+            SettingsError: there is none of that name; says which there are.
+            MissingExtraError: something that it needs is not installed.
+        """
+        name = self.settings.history or default
+        if name not in self.timelines:
+            names = " or ".join(f"`{each}`" for each in sorted(self.timelines))
+            raise SettingsError("STREAM_HISTORY", f"unset, {names}")
+        return self.timelines[name].make(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

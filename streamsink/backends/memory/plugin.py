@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from streamsink.backends.memory.settings import MemorySettings
 from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
-from streamsink.core.errors import MissingExtraError, SettingsError
+from streamsink.core.errors import MissingExtraError
 from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _make_timeline(context: BackendContext, own: MemorySettings) -> MemoryTimeli
     return MemoryTimeline(limits=own, runtime=context.runtime)
 
 
-def _make_sink(context: BackendContext, own: MemorySettings) -> StreamSink:
+def _make_sink(context: BackendContext, _: MemorySettings) -> StreamSink:
     try:
         from streamsink.backends.gateway.factory import gateway_delivery
     except ModuleNotFoundError as error:
@@ -44,10 +44,8 @@ def _make_sink(context: BackendContext, own: MemorySettings) -> StreamSink:
     from streamsink.core.composed import ComposedSink
     from streamsink.core.options import PublishOptions
 
-    if context.settings.history not in (None, "memory"):
-        raise SettingsError("STREAM_HISTORY", "unset or `memory` while STREAM_BACKEND is `memory`")
     return ComposedSink(
-        _make_timeline(context, own),
+        context.make_timeline("memory"),
         gateway_delivery(context.settings),
         options=PublishOptions.from_settings(context.settings),
         runtime=context.runtime,

@@ -18,7 +18,8 @@ RING = SecretRing.parse("s" * 32)
 
 
 def context(*, environ: dict[str, str] | None = None, **settings: Any) -> BackendContext:
-    return BackendContext(settings=Settings(secret=RING, **settings), environ=environ or {})
+    known = {spec.name: spec for spec in plugin.streamsink_timelines()}
+    return BackendContext(settings=Settings(secret=RING, **settings), environ=environ or {}, timelines=known)
 
 
 async def test_the_backend_has_the_abilities_that_it_names() -> None:
@@ -41,7 +42,7 @@ async def test_the_timeline_can_be_had_by_itself() -> None:
 
 
 @pytest.mark.parametrize("history", ["redis", "none"])
-async def test_another_history_is_refused(history: str) -> None:
+async def test_a_history_that_is_not_installed_is_refused(history: str) -> None:
     (spec,) = plugin.streamsink_backends()
 
     with pytest.raises(SettingsError, match="STREAM_HISTORY"):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from streamsink.backends.redis.delivery import RedisDelivery
 from streamsink.backends.redis.remote import RemoteDelivery
+from streamsink.backends.redis.settings import RedisSettings
 from streamsink.backends.redis.sink import RedisSink
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.delivery import ListsMembers, ServesClients, ServesSockets, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
 from streamsink.core.identity import User
 from streamsink.core.runtime import Runtime
+from streamsink.core.variables import variables
 from streamsink.opening import open_sink
 from streamsink.plugins import BackendContext, backends, create_plugin_manager, load_settings, timelines
 
@@ -103,7 +108,24 @@ async def test_wrong_settings_are_named(name: str, value: str) -> None:
         open_sink(environ={**ENVIRON, name: value})
 
 
-async def test_settings_do_not_show_the_password() -> None:
-    from streamsink.backends.redis.settings import RedisSettings
+def test_the_table_in_the_docs_is_the_code() -> None:
+    """Name, default and rule of every variable, word for word."""
+    row = re.compile(r"^\| `(STREAM_\w+)` \| (.+?) \| (.+?) \| .+ \|$", re.MULTILINE)
+    docs = Path(__file__).parents[3] / "docs" / "redis.md"
+    written = {name: (default, rule) for name, default, rule in row.findall(docs.read_text("utf-8"))}
 
+    assert written == {
+        variable.name: ("not set" if default is None else f"`{default}`", variable.expected)
+        for variable, default in variables(RedisSettings)
+    }
+
+
+async def test_settings_do_not_show_the_password() -> None:
     assert "hunter2" not in repr(RedisSettings(url="redis://u:hunter2@h"))
+
+
+async def test_the_memory_backend_can_keep_its_timelines_in_redis() -> None:
+    environ = {"STREAM_BACKEND": "memory", "STREAM_HISTORY": "redis", "STREAM_REDIS_URL": "redis://127.0.0.1:1/3"}
+
+    async with open_sink(environ=environ) as sink:
+        assert isinstance(sink.ability(RedisTimeline), RedisTimeline)

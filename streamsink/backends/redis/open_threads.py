@@ -7,7 +7,7 @@ reads the thread.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.redis.scripts import Script
 
@@ -26,6 +26,9 @@ local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if known and tonumber(known) <= tonumber(ARGV[2]) then return redis.call('ZINCRBY', KEYS[1], 0.001, ARGV[1]) end
 return redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 """)
+_DUE: Final = Script.of(
+    "return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])"
+)
 # Only what has not been noted again meanwhile.
 _SETTLE: Final = Script.of("""
 local known = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -84,11 +87,8 @@ class OpenThreads:
         Raises:
             UnavailableError: as every call of the store.
         """
-        with self._store.mapped():
-            found: Any = await self._store.client.zrangebyscore(
-                self._key, "-inf", int(now_ms), start=0, num=_AT_ONCE, withscores=True
-            )
-        due = Due({thread.decode(): score for thread, score in found})
+        found = iter(await self._store.run(_DUE, [self._key], [int(now_ms), _AT_ONCE]))
+        due = Due({thread.decode(): float(score) for thread, score in zip(found, found, strict=True)})
         yield due
         for thread, was_ms, next_ms in due.settled:
             arguments = [thread, repr(was_ms), "" if next_ms is None else int(next_ms)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.gateway.negotiate import client_url
 from streamsink.backends.redis.letters import Join, Leave
 from streamsink.backends.redis.message import DELETED, encode
 from streamsink.backends.redis.nodes import Nodes
+from streamsink.backends.redis.scripts import Script
 from streamsink.core.delivery import ConnectInfo, Delivery
 from streamsink.core.errors import ConnectionGoneError
 from streamsink.core.runtime import Runtime
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from streamsink.core.identity import User
 
 __all__ = ["RemoteDelivery"]
+
+
+_PUBLISH: Final = Script.of("return redis.call('SPUBLISH', KEYS[1], ARGV[1])")
 
 
 class RemoteDelivery(Delivery):
@@ -77,9 +81,7 @@ class RemoteDelivery(Delivery):
         await self._publish(thread, DELETED)
 
     async def _publish(self, thread: str, payload: bytes) -> None:
-        command: Any = self._store.client.execute_command
-        with self._store.mapped():
-            await command("SPUBLISH", self._keys.channel(thread), payload)
+        await self._store.run(_PUBLISH, [self._keys.channel(thread)], [payload])
 
     async def listen(self) -> None:
         """Be a node that others can answer, and ask. Again is no error.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from streamsink.backends.redis import replies
 from streamsink.backends.redis.open_threads import OpenThreads
-from streamsink.backends.redis.scripts import Scripts
+from streamsink.backends.redis.scripts import Script, Scripts
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.cursor import Cursor
 from streamsink.core.documents import KeepsDocuments
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.scripts import Script
     from streamsink.backends.redis.store import RedisStore
     from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
 
@@ -31,6 +30,11 @@ _TOMBSTONE_S: Final = 30 * 86_400
 _OWNER_S: Final = 365 * 86_400
 # How often a queued run looks whether it is its turn, when nobody tells it.
 _LOOK_EVERY_S: Final = 2.0
+
+
+# Scripts like all others, so that they share round trips and connections.
+_GET: Final = Script.of("return redis.call('GET', KEYS[1])")
+_HGET: Final = Script.of("return redis.call('HGET', KEYS[1], ARGV[1])")
 
 
 class Turns(Protocol):
@@ -145,14 +149,12 @@ class RedisTimeline(Timeline, KeepsDocuments):
         await self._run(self._scripts.register, thread, owner, _OWNER_S, more_keys=[self._keys.owner(thread)])
 
     async def owner(self, thread: str) -> str | None:
-        with self._store.mapped():
-            found: Any = await self._store.client.get(self._keys.owner(thread))
-        return None if found is None else str(found, "ascii")
+        found: bytes | None = await self._store.run(_GET, [self._keys.owner(thread)])
+        return None if found is None else found.decode()
 
     async def get_document(self, thread: str, name: str) -> bytes | None:
-        with self._store.mapped():
-            found: Any = await self._store.client.hget(self._keys.documents(thread), name)
-        return None if found is None else bytes(found)
+        found: bytes | None = await self._store.run(_HGET, [self._keys.documents(thread)], [name])
+        return found
 
     async def put_document(self, thread: str, name: str, document: bytes) -> None:
         more = [self._keys.documents(thread)]

@@ -35,13 +35,15 @@ class ValkeyServer:
     Args:
         options: as on the server's command line: ``"--appendonly", "yes"``.
         folder: where its data go; None: a temporary one.
+        config: the text of a configuration file, which a sentinel needs.
 
     Raises:
         MissingExtraError: the wheel is not installed.
     """
 
-    def __init__(self, *options: str, folder: Path | None = None) -> None:
+    def __init__(self, *options: str, folder: Path | None = None, config: str | None = None) -> None:
         self._options = options
+        self._config = config
         self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="streamsink-valkey-")
         self._folder = folder or Path(self._temporary.name if self._temporary is not None else "")
         self._binary = _binary()
@@ -64,8 +66,8 @@ class ValkeyServer:
         Raises:
             UnavailableError: it does not.
         """
-        command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder),
-                   "--save", "", "--repl-diskless-sync-delay", "0", *self._options]  # fmt: skip
+        command = [str(self._binary), *self._config_file(), "--port", str(self.port), "--bind", "127.0.0.1",
+                   "--dir", str(self._folder), *self._options]  # fmt: skip
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  our own command
         self._wait_until_it_answers(self._process)
@@ -103,6 +105,15 @@ class ValkeyServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _config_file(self) -> list[str]:
+        """A sentinel writes its own; what others do not need is switched off."""
+        if self._config is None:
+            return ["--save", "", "--repl-diskless-sync-delay", "0"]
+        path = self._folder / "valkey.conf"
+        if not path.exists():
+            path.write_text(self._config)
+        return [str(path)]
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

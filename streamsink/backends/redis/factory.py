@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, WEB_SOCKETS
 from streamsink.backends.gateway.tokens import AccessTokens
 from streamsink.backends.redis.connection_tokens import SignedConnectionTokens
-from streamsink.backends.redis.endpoint import Endpoint
 from streamsink.backends.redis.feeds import Feeds
 from streamsink.backends.redis.keys import Keys
 from streamsink.backends.redis.remote import RemoteDelivery
+from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.sink import RedisSink
-from streamsink.backends.redis.store import RedisStore, connect, database_of
+from streamsink.backends.redis.store import RedisStore
 from streamsink.backends.redis.subscriber import Subscriber
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.backends.redis.turns import PublishedTurns
@@ -42,8 +42,9 @@ def redis_timeline(own: RedisSettings, runtime: Runtime) -> RedisTimeline:
     Raises:
         SettingsError: the URL is none.
     """
-    store = RedisStore(connect(own.url, timeout_s=own.timeout_s), timeout_s=own.timeout_s)
-    return RedisTimeline(store, Keys(own.prefix, database_of(own.url)), limits=own, runtime=runtime)
+    servers = servers_of(own.url, timeout_s=own.timeout_s)
+    store = RedisStore(servers, timeout_s=own.timeout_s)
+    return RedisTimeline(store, Keys(own.prefix, servers.database), limits=own, runtime=runtime)
 
 
 def redis_sink(
@@ -80,14 +81,10 @@ class _Parts:
 
     @classmethod
     def of(cls, settings: Settings, own: RedisSettings, runtime: Runtime, scripts: Scripts | None) -> _Parts:
-        endpoint = Endpoint.from_url(own.url)
-
-        async def find() -> Endpoint:
-            return endpoint
-
-        keys = Keys(own.prefix, database_of(own.url))
-        store = RedisStore(connect(own.url, timeout_s=own.timeout_s), timeout_s=own.timeout_s)
-        subscriber = Subscriber(find, timeout_s=own.timeout_s, random=runtime.random)
+        servers = servers_of(own.url, timeout_s=own.timeout_s)
+        keys = Keys(own.prefix, servers.database)
+        store = RedisStore(servers, timeout_s=own.timeout_s)
+        subscriber = Subscriber(servers.find, timeout_s=own.timeout_s, random=runtime.random)
         turns = PublishedTurns(subscriber, keys)
         timeline = RedisTimeline(store, keys, limits=own, runtime=runtime, scripts=scripts, turns=turns)
         return cls(settings, own, runtime, runtime.new_id(), keys, store, subscriber, timeline)

@@ -129,17 +129,23 @@ class Feeds:
             self._repairing = None
 
     async def _catch_up(self, thread: str) -> None:
-        more = True
-        while more and thread in self._feeds and thread in self._behind:
-            feed = self._feeds[thread]
-            page = await self._timeline.read(thread, feed.place, limit=_PAGE_EVENTS, max_bytes=_PAGE_BYTES)
-            # Of a place that is gone the newest event is enough: clients see that they must ask.
-            events = page.events[-1:] if page.gone else page.events
+        feed = self._feeds.get(thread)
+        after, more = feed.place if feed is not None else None, True
+        while more and feed is not None and thread in self._behind:
+            page = await self._timeline.read(thread, after, limit=_PAGE_EVENTS, max_bytes=_PAGE_BYTES)
             more = page.more
-            if events:
-                feed.epoch, feed.seq = events[-1].epoch, events[-1].seq
-                self._publish(thread, events)
+            if page.events:
+                after = _place(page.events[-1])
+                self._publish_newer(feed, page.events)
         self._behind.pop(thread, None)
+
+    def _publish_newer(self, feed: _Feed, events: Sequence[Event]) -> None:
+        """Of a place that is gone, all that there is comes: what a lost epoch showed is not shown again."""
+        seen = feed.place
+        newer = [event for event in events if seen is None or _place(event) > seen]
+        if newer:
+            feed.epoch, feed.seq = newer[-1].epoch, newer[-1].seq
+            self._publish(feed.thread, newer)
 
     async def aclose(self) -> None:
         """Listen to nothing more; idempotent."""
@@ -181,3 +187,7 @@ class _Feed:
     def on_gap(self) -> None:
         """Batches may have been lost."""
         self._feeds.mend(self)
+
+
+def _place(event: Event) -> Cursor:
+    return Cursor(int(event.epoch), event.seq)

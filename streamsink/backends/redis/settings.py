@@ -16,15 +16,15 @@ TIMEOUT_S: Final = Range(1, 60)
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DATABASE: Final = re.compile(r"/?[0-9]{0,5}")
-_SCHEMES: Final = ("redis", "rediss", "unix")
+_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _URL_EXPECTED: Final = "a URL such as `redis://user:password@host:6379/0`; `rediss://` for TLS, `unix://` for a socket"
 
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in _SCHEMES or not (parts.path if parts.scheme == "unix" else parts.hostname):
+    if parts.scheme not in _SCHEMES or not (parts.path if parts.scheme == "unix" else parts.netloc):
         raise ValueError("not such a URL")
-    if parts.scheme != "unix" and not _DATABASE.fullmatch(parts.path):
+    if parts.scheme in ("redis", "rediss") and not _DATABASE.fullmatch(parts.path):
         raise ValueError("not a database")  # redis-py would take 0
     return text
 

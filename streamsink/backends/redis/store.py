@@ -9,10 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -26,50 +22,25 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from streamsink.core.errors import SettingsError, UnavailableError
+from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from streamsink.backends.redis.scripts import Script
+    from redis.asyncio import Redis
 
-__all__ = ["RedisStore", "connect", "database_of"]
+    from streamsink.backends.redis.scripts import Script
+    from streamsink.backends.redis.servers import Servers
+
+__all__ = ["RedisStore"]
 
 _log = logging.getLogger("streamsink")
 
 # What waits shares a round trip, up to here: about 5 ms of the server's time.
 _MAX_AT_ONCE: Final = 250
 _MAX_WAITING: Final = 20_000
-_CONNECTIONS: Final = 32
 _READY_S: Final = 60
-
-
-def connect(url: str, *, timeout_s: float) -> Redis:
-    """A client for one event loop; it connects when it is used."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        timeout=timeout_s,  # for a free connection
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        max_connections=_CONNECTIONS,
-        # Once, for a pooled connection that has gone stale. Patience is for who waits for the answer.
-        retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=0.1), 1),
-    )
-    return Redis.from_pool(pool)
-
-
-def database_of(url: str) -> int:
-    """The number of the database that a URL names.
-
-    Raises:
-        SettingsError: it is no such URL.
-    """
-    try:
-        return int(parse_url(url).get("db", 0))
-    except ValueError:
-        expected = "a Redis URL that ends in the number of a database, or in none"
-        raise SettingsError("STREAM_REDIS_URL", expected) from None
 
 
 @dataclass(slots=True)
@@ -84,15 +55,16 @@ class RedisStore:
     """Runs scripts and commands.
 
     Args:
-        client: closed with this store.
+        servers: closed with this store.
         timeout_s: for one call, its waiting included.
 
     Attributes:
-        client: for plain commands, inside ``mapped()``.
+        client: for plain commands, inside ``mapped()``. It has few connections.
     """
 
-    def __init__(self, client: Redis, *, timeout_s: float = 5.0) -> None:
-        self.client: Redis = client
+    def __init__(self, servers: Servers, *, timeout_s: float = 5.0) -> None:
+        self._servers = servers
+        self.client: Redis = servers.client()
         self._timeout_s = timeout_s
         self._waiting: deque[_Call] = deque()
         self._tasks = TaskOwner()
@@ -197,6 +169,7 @@ class RedisStore:
             _settle(call, UnavailableError("the store is closed"))
         self._waiting.clear()
         await self.client.aclose()
+        await self._servers.aclose()
 
 
 def _settle(call: _Call, outcome: Any) -> None:

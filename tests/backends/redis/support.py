@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from streamsink.backends.redis.keys import Keys
 from streamsink.backends.redis.scripts import Scripts
-from streamsink.backends.redis.store import RedisStore, connect
+from streamsink.backends.redis.servers import servers_of
+from streamsink.backends.redis.store import RedisStore
 
 if TYPE_CHECKING:
     from streamsink.testing.valkey import ValkeyServer
@@ -27,7 +28,7 @@ def fresh_keys() -> Keys:
 
 def open_store(valkey: ValkeyServer, *, timeout_s: float = 5.0) -> RedisStore:
     """A store on the server."""
-    return RedisStore(connect(valkey.url, timeout_s=timeout_s), timeout_s=timeout_s)
+    return RedisStore(servers_of(valkey.url, timeout_s=timeout_s), timeout_s=timeout_s)
 
 
 class StoreClock:

@@ -49,10 +49,15 @@ class Timeline(MemoryTimeline):
 
     failures = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = asyncio.Event()
+
     async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
         if self.failures > 0:
             self.failures -= 1
             raise UnavailableError("not now")
+        self.reads.set()
         return await super().read(thread, after, limit=limit, max_bytes=max_bytes)
 
 
@@ -158,16 +163,29 @@ async def test_reading_is_tried_again(world: World) -> None:
     assert await world.until(2) == [2]
 
 
-async def test_of_a_place_that_is_gone_the_newest_event_is_published(world: World) -> None:
+async def test_of_a_place_that_is_gone_everything_newer_is_published(world: World) -> None:
     await world.append(5)
     await world.feeds.open("t")
-    world.timeline.log("t")._places[:] = world.timeline.log("t")._places[3:]
-    world.timeline.log("t")._events[:] = world.timeline.log("t")._events[3:]
+    log = world.timeline.log("t")
+    del log._places[:3], log._events[:3]
     world.channels.listeners[CHANNEL].seq = 2
 
     world.channels.listeners[CHANNEL].on_gap()
 
-    assert await world.until(5) == [5]
+    assert await world.until(5) == [4, 5]
+
+
+async def test_what_a_lost_epoch_showed_is_not_shown_again(world: World) -> None:
+    await world.append(5)
+    await world.feeds.open("t")
+    world.channels.listeners[CHANNEL].epoch = "9999999999999"
+    world.timeline.reads.clear()
+
+    world.channels.listeners[CHANNEL].on_gap()
+    async with asyncio.timeout(5):
+        await world.timeline.reads.wait()
+
+    assert world.published == []
 
 
 async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None:

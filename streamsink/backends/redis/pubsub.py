@@ -41,13 +41,15 @@ class PubSubConnection(asyncio.Protocol):
         on_reply: takes every reply that is no message; a ValueError ends the connection.
 
     Attributes:
-        lost: done when the connection is no more; says why.
+        lost: done when the connection is no more.
+        reason: why it is not open, once it is not.
         began_s, heard_s: when it was made and when something last came, in the loop's time.
     """
 
     def __init__(self, routes: Mapping[bytes, tuple[Listener, ...]], on_reply: Callable[[Reply], None]) -> None:
         loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[str] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.reason: str = _LOST
         self.began_s: float = loop.time()
         self.heard_s: float = self.began_s
         self._time = loop.time
@@ -56,7 +58,6 @@ class PubSubConnection(asyncio.Protocol):
         self._greeting: asyncio.Future[Reply] | None = loop.create_future()
         self._reader = hiredis.Reader()
         self._transport: asyncio.WriteTransport | None = None
-        self._reason = _LOST
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +69,7 @@ class PubSubConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.lost.done():
-            self.lost.set_result(self._reason)
+            self.lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self.heard_s = self._time()
@@ -108,14 +109,14 @@ class PubSubConnection(asyncio.Protocol):
             await asyncio.wait({greeting, self.lost}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._greeting = None
-        if not greeting.done():
-            raise UnavailableError(self.lost.result())
+        if not greeting.done() or not self.is_open:
+            raise UnavailableError(self.reason)
         _check(greeting.result())
 
     def cut(self, reason: str) -> None:
         """End it now; ``lost`` follows."""
         if self._transport is not None and not self._transport.is_closing():
-            self._reason = reason
+            self.reason = reason
             self._transport.abort()
 
     async def aclose(self) -> None:

@@ -25,7 +25,6 @@ __all__ = ["Listener", "Subscriber"]
 _log = logging.getLogger("streamsink")
 
 _CLOSED: Final = "the subscriber is closed"
-_LOST: Final = "the connection to Redis was lost"
 _PONGS: Final = (b"pong", b"PONG")  # where something is subscribed to, and where nothing is
 
 
@@ -112,15 +111,21 @@ class Subscriber:
         self._start()
         await self._tried.wait()
         if not self.is_connected:
-            raise UnavailableError(self._reason)
+            raise UnavailableError(self._why)
 
     async def aclose(self) -> None:
         """Disconnect; who waits is told. Idempotent."""
         self._is_closed = True
-        self._reason = _CLOSED
         self._tried.set()
         _settle(self._waiters, _CLOSED)
         await self._tasks.aclose()
+
+    @property
+    def _why(self) -> str:
+        """Why it is not connected."""
+        if self._is_closed:
+            return _CLOSED
+        return self._reason if self._connection is None else self._connection.reason
 
     def _start(self) -> None:
         if self._is_closed:
@@ -134,7 +139,7 @@ class Subscriber:
             async with asyncio.timeout(self._timeout_s):
                 refusal = await waiter
         except TimeoutError:
-            reason = "Redis did not confirm a subscription in time" if self.is_connected else self._reason
+            reason = "Redis did not confirm a subscription in time" if self.is_connected else self._why
             raise UnavailableError(reason) from None
         finally:
             self._waiters.discard(waiter)
@@ -164,7 +169,7 @@ class Subscriber:
             await self._watch(connection)
         finally:
             await connection.aclose()
-            self._down(connection.lost.result())
+            self._down(connection.reason)
         return connection.heard_s - connection.began_s
 
     async def _watch(self, connection: PubSubConnection) -> None:
@@ -184,7 +189,7 @@ class Subscriber:
                 return
 
     def _up(self, connection: PubSubConnection) -> None:
-        self._connection, self._reason = connection, _LOST
+        self._connection = connection
         self._subscriptions.connected()
         self._flush()
         if self._is_loss_told:

@@ -206,7 +206,7 @@ class Subscriptions(Generic[W]):
 
     def unsubscribed(self, name: bytes) -> None:
         """The server says that it has left a channel, asked or not: where its slot goes elsewhere, nobody asks."""
-        if self._under_way and self._under_way[0][0] == _UNSUBSCRIBE:
+        if self._is_next((_UNSUBSCRIBE, name)):
             self._prune(self._answered())
             return
         channel = self._channels.get(name)

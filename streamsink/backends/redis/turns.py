@@ -40,7 +40,7 @@ class _Wake:
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    def on_message(self, _: bytes) -> None:
+    def on_message(self, payload: bytes) -> None:
         self.event.set()
 
     def on_gap(self) -> None:

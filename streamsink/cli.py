@@ -1,17 +1,21 @@
-"""The command line: ``streamsink serve``."""
+"""The command line: ``streamsink serve`` and ``streamsink gateway``."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from streamsink.core.errors import MissingExtraError, SettingsError, StreamSinkError
 
 if TYPE_CHECKING:
     from agent_framework import SupportsAgentRun
+
+    from streamsink.hosts.shell import Shell
 
 try:
     import click
@@ -27,34 +31,102 @@ def main() -> None:
     """Agent answers, token by token, in the right person's browser."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where to listen, with how many processes; ``worker``: the descriptors that a parent gives to one of them."""
+
+    host: str
+    port: int
+    workers: int
+    worker: tuple[int, int] | None
+
+
+_PLACE = (
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65_535),
+        envvar="PORT",
+        default=7071,
+        show_default=True,
+        help="0: a free one.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Processes that share the port; for backends such as redis.",
+    ),
+    click.option("--worker", type=int, nargs=2, hidden=True),
+)
+
+
+def _with_place(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_PLACE):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("agents", default="streamsink.demo:agents")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    envvar="PORT",
-    default=7071,
-    show_default=True,
-    help="0: a free one.",
-)
-def serve(agents: str, host: str, port: int) -> None:
+@_with_place
+def serve(agents: str, **place: Any) -> None:
     """Serve AGENTS, given as module:attribute: an agent, several, or a function that makes them.
 
     Without AGENTS, the TravelPlanner: offline, or on OPENAI_* or AZURE_OPENAI_* when these are set.
     """
+
+    def make_app() -> Shell:
+        with _needing("demo", "streamsink serve"):
+            from streamsink.hosts.asgi import StreamApp
+        return StreamApp(load_agents(agents))
+
+    _run(["serve", agents], make_app, _Place(**place), extra="demo", words="Open {}/api/index")
+
+
+@main.command()
+@_with_place
+def gateway(**place: Any) -> None:
+    """Serve the clients of agents that run elsewhere: /client, and nothing else. For backends such as redis."""
+
+    def make_app() -> Shell:
+        with _needing("asgi", "streamsink gateway"):
+            from streamsink.hosts.gateway_app import ClientGateway
+        return ClientGateway()
+
+    _run(["gateway"], make_app, _Place(**place), extra="asgi", words="Clients connect to {}/client")
+
+
+def _run(command: list[str], make_app: Callable[[], Shell], place: _Place, *, extra: str, words: str) -> None:
+    """In this process; or as one of a parent's workers; or as their parent."""
+
+    def announce(url: str) -> None:
+        click.echo(words.format(url))
+
     try:
-        _serve(agents, host, port)
+        with _needing(extra, f"streamsink {command[0]}"):
+            from streamsink.hosts.serve import serve as serve_alone
+            from streamsink.hosts.serve import serve_on
+            from streamsink.hosts.workers import Inherited, run_workers
+        if place.worker is not None:
+            with Inherited(*place.worker) as inherited:
+                serve_on(inherited.listener, make_app(), on_started=inherited.tell_started)
+        elif place.workers > 1:
+            again = [sys.executable, "-P", "-m", "streamsink", *command]
+            run_workers(again, count=place.workers, host=place.host, port=place.port, announce=announce)
+        else:
+            serve_alone(make_app(), host=place.host, port=place.port, announce=announce)
     except (StreamSinkError, OSError) as error:  # the latter: the port is taken
         raise click.ClickException(str(error)) from error
 
 
-def _serve(agents: str, host: str, port: int) -> None:
+@contextmanager
+def _needing(extra: str, purpose: str) -> Iterator[None]:
     try:
-        from streamsink.hosts.serve import serve as run
+        yield
     except ModuleNotFoundError as error:
-        raise MissingExtraError("streamsink serve", "demo") from error
-    run(load_agents(agents), host=host, port=port, announce=lambda url: click.echo(f"Open {url}/api/index"))
+        raise MissingExtraError(purpose, extra) from error
 
 
 def load_agents(where: str) -> Sequence[SupportsAgentRun] | Mapping[str, SupportsAgentRun]:

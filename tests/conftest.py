@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
-# Start-up reads files: plugins are found by their metadata, agents by their modules.
+# Start-up reads files: plugins are found by their metadata, agents by their modules, scripts on their first import.
 _START_UP = (
     ("streamsink/plugins.py", {"create_plugin_manager"}),
     ("streamsink/hosts/page.py", {"__init__"}),
+    ("streamsink/backends/redis/scripts.py", {"<module>"}),
     ("importlib/metadata/__init__.py", {"version"}),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from streamsink import __version__, cli
 from streamsink.core.errors import SettingsError
 from streamsink.hosts import serve as hosting
+from streamsink.hosts import workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +26,8 @@ class Served:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
 
-    def __call__(self, agents: Any, *, announce: Any, **options: Any) -> None:
-        self.calls.append({"agents": agents, **options})
+    def __call__(self, *args: Any, announce: Any, **options: Any) -> None:
+        self.calls.append({"args": args, **options})
         announce("http://127.0.0.1:7071")
 
 
@@ -47,7 +49,8 @@ def test_without_arguments_it_serves_the_demo(served: Served, monkeypatch: pytes
 
     assert (result.exit_code, result.output) == (0, "Open http://127.0.0.1:7071/api/index\n")
     [call] = served.calls
-    assert [agent.name for agent in call["agents"]] == ["TravelPlanner"]
+    [app] = call["args"]
+    assert list(app._agents) == ["TravelPlanner"]
     assert (call["host"], call["port"]) == ("127.0.0.1", 7071)
 
 
@@ -58,6 +61,57 @@ def test_address_and_port_can_be_chosen(served: Served) -> None:
 
     assert [(call["host"], call["port"]) for call in served.calls] == [("0.0.0.0", 80), ("127.0.0.1", 8080)]
     assert CliRunner().invoke(cli.main, ["serve", "--port", "70000"]).exit_code == 2
+
+
+def test_several_workers_are_given_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervised = Served()
+    monkeypatch.setattr(workers, "run_workers", supervised)
+
+    served = CliRunner().invoke(cli.main, ["serve", "my:agents", "--workers", "3", "--port", "80"])
+    gateways = CliRunner().invoke(cli.main, ["gateway", "--workers", "2"])
+
+    assert served.output == "Open http://127.0.0.1:7071/api/index\n"
+    assert gateways.output == "Clients connect to http://127.0.0.1:7071/client\n"
+    start = [sys.executable, "-P", "-m", "streamsink"]
+    assert supervised.calls == [
+        {"args": ([*start, "serve", "my:agents"],), "count": 3, "host": "127.0.0.1", "port": 80},
+        {"args": ([*start, "gateway"],), "count": 2, "host": "127.0.0.1", "port": 7071},
+    ]
+
+
+def test_a_worker_serves_on_what_its_parent_has_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+
+    def serve_on(listener: socket.socket, app: Any, *, on_started: Any) -> None:
+        served.append((listener.getsockname(), list(app._agents), on_started.__name__))
+
+    monkeypatch.setattr(hosting, "serve_on", serve_on)
+    ours, link = socket.socketpair()
+    with ours, socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        descriptors = [str(listener.detach()), str(link.detach())]
+        result = CliRunner().invoke(cli.main, ["serve", "--worker", *descriptors])
+
+    assert (result.exit_code, result.output) == (0, "")
+    assert served == [(address, ["TravelPlanner"], "tell_started")]
+
+
+def test_a_gateway_is_for_backends_whose_clients_are_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STREAM_BACKEND", raising=False)
+
+    result = CliRunner().invoke(cli.main, ["gateway"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: STREAM_BACKEND should be one whose clients connect to gateways")
+
+
+def test_python_can_be_asked_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["streamsink", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("streamsink", run_name="__main__")
+
+    assert ended.value.code == 0
 
 
 def test_help_and_version_need_nothing() -> None:

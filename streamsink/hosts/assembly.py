@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import secrets
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from streamsink.core.access import OwnerOnly
 from streamsink.core.delivery import ServesClients
-from streamsink.core.errors import StreamSinkError
 from streamsink.core.limits import RateLimiter
 from streamsink.core.origins import Origins
-from streamsink.core.runtime import TaskOwner
 from streamsink.core.thread_ids import ThreadIds
 from streamsink.hosts.api import Api, Services
 from streamsink.hosts.identity import from_settings
 from streamsink.hosts.page import Page
+from streamsink.hosts.page_calls import PageCalls
 from streamsink.hosts.run_calls import RunCalls
 from streamsink.hosts.status_calls import StatusCalls
+from streamsink.hosts.sweeping import sweeping
 from streamsink.hosts.thread_calls import ThreadCalls
 from streamsink.opening import open_sink, with_secret
 
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
     from streamsink.hosts.background import BackgroundHost
 
 __all__ = ["Assembly", "assemble"]
-
-_log = logging.getLogger("streamsink")
-
-_SWEEP_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +73,12 @@ async def assemble(
     settings = with_secret(settings)
     owned = sink is None
     sink = sink or open_sink(settings)
-    sweeper = TaskOwner()
     try:
         host = make_host(sink)
-        sweeper.start(_sweep(sink), name="streamsink sweep")
         identify = identify or _identity(settings, is_secure)
-        yield Assembly(sink=sink, host=host, api=_api(settings, sink, host, identify, authorize))
+        async with sweeping(sink):
+            yield Assembly(sink=sink, host=host, api=_api(settings, sink, host, identify, authorize))
     finally:
-        await sweeper.aclose()
         if owned:
             await sink.aclose()
 
@@ -124,19 +116,10 @@ def _api(
         [
             *ThreadCalls(services).routes(),
             *RunCalls(services).routes(),
-            *StatusCalls(services, Page(host.agents), identify).routes(),
+            *PageCalls(Page(host.agents), identify).routes(),
+            *StatusCalls(sink).routes(),
         ],
         identify=identify,
         origins=Origins(settings.allowed_origins),
         limiter=RateLimiter(settings.limits.requests_per_minute, time.monotonic),
     )
-
-
-async def _sweep(sink: StreamSink) -> None:
-    """End what nobody reads and nobody executes any more."""
-    while True:
-        await asyncio.sleep(sink.runtime.jittered(_SWEEP_EVERY_S))
-        try:
-            await sink.sweep()
-        except StreamSinkError as error:
-            _log.warning("sweeping failed, trying again: %s", type(error).__name__)

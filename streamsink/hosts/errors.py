@@ -1,10 +1,10 @@
-"""Errors that only HTTP knows."""
+"""Errors that only hosts know."""
 
 from __future__ import annotations
 
 from streamsink.core.errors import StreamSinkError
 
-__all__ = ["MethodNotAllowedError", "NotAcceptableError"]
+__all__ = ["MethodNotAllowedError", "NotAcceptableError", "WorkersError"]
 
 
 class NotAcceptableError(StreamSinkError):
@@ -19,3 +19,9 @@ class MethodNotAllowedError(StreamSinkError):
 
     code = "method_not_allowed"
     status = 405
+
+
+class WorkersError(StreamSinkError):
+    """Worker processes cannot start, or do not stay."""
+
+    code = "workers"

@@ -1,4 +1,4 @@
-"""Errors that only HTTP knows."""
+"""Errors that only hosts know."""
 
 from __future__ import annotations
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import uvicorn
 
-from streamsink.hosts import serve as module
+from streamsink.hosts.asgi import StreamApp
 from streamsink.hosts.serve import serve
 
 from .support import make_agent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WAIT_S = 20.0
 
@@ -42,7 +37,7 @@ def test_it_serves_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> N
         told.append(url)
         threading.Thread(target=use, args=(url,)).start()
 
-    serve([make_agent()], host="127.0.0.1", port=0, announce=announce)
+    serve(StreamApp([make_agent()]), host="127.0.0.1", port=0, announce=announce)
 
     assert told[0].startswith("http://127.0.0.1:")
     assert fetched == [200]
@@ -55,7 +50,7 @@ def test_a_host_that_cannot_start_says_so_by_its_exit_code(
     monkeypatch.setenv("STREAM_HISTORY", "nowhere")
 
     with pytest.raises(SystemExit) as ended:
-        serve([make_agent()], host="127.0.0.1", port=0, announce=_never)
+        serve(StreamApp([make_agent()]), host="127.0.0.1", port=0, announce=_never)
 
     assert ended.value.code == 3
     assert "STREAM_HISTORY" in capfd.readouterr().err
@@ -70,7 +65,7 @@ def test_an_older_uvicorn_returns_when_it_cannot_start(monkeypatch: pytest.Monke
     monkeypatch.setattr(uvicorn.Server, "startup", _gives_up)
 
     with pytest.raises(SystemExit) as ended:
-        serve([make_agent()], host="127.0.0.1", port=0, announce=_never)
+        serve(StreamApp([make_agent()]), host="127.0.0.1", port=0, announce=_never)
 
     assert ended.value.code == 3
 
@@ -102,28 +97,3 @@ async def test_the_command_serves_the_demo_and_drains_at_sigterm() -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("0.0.0.0", "http://127.0.0.1:80"),
-        ("::", "http://[::1]:80"),
-        ("::1", "http://[::1]:80"),
-        ("host.test", "http://host.test:80"),
-    ],
-)
-def test_the_url_is_one_that_can_be_opened(host: str, url: str) -> None:
-    make: Callable[[str, int], str] = module._url
-    assert make(host, 80) == url
-
-
-def test_it_listens_on_either_kind_of_address() -> None:
-    with module._listen("127.0.0.1", 0) as listener:
-        assert listener.family is socket.AF_INET
-    if socket.has_ipv6:
-        try:
-            with module._listen("::1", 0) as listener:
-                assert listener.family is socket.AF_INET6
-        except OSError:
-            pytest.skip("this machine has no IPv6 address")

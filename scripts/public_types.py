@@ -1,6 +1,6 @@
 """Every public name has a type that pyright knows, without looking into other packages.
 
-The gateway's inner modules and the demo are left out: their classes derive from other packages' (msgspec structs,
+The inner modules of the gateway and of redis, and the demo, are left out: their classes derive from other packages' (msgspec structs,
 chat clients) whose types pyright does not look into here, and nobody outside the package imports them.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-INNER = ("streamsink.backends.gateway.", "streamsink.demo.")
+INNER = ("streamsink.backends.gateway.", "streamsink.backends.redis.", "streamsink.demo.")
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,7 +71,8 @@ def _with_place(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @click.argument("agents", default="streamsink.demo:agents")
 @_with_place
-def serve(agents: str, **place: Any) -> None:
+@click.option("--valkey", is_flag=True, help="With a Valkey of its own, for development: needs streamsink[valkey].")
+def serve(agents: str, valkey: bool, **place: Any) -> None:
     """Serve AGENTS, given as module:attribute: an agent, several, or a function that makes them.
 
     Without AGENTS, the TravelPlanner: offline, or on OPENAI_* or AZURE_OPENAI_* when these are set.
@@ -82,7 +83,8 @@ def serve(agents: str, **place: Any) -> None:
             from streamsink.hosts.asgi import StreamApp
         return StreamApp(load_agents(agents))
 
-    _run(["serve", agents], make_app, _Place(**place), extra="demo", words="Open {}/api/index")
+    with _development_valkey() if valkey else nullcontext():
+        _run(["serve", agents], make_app, _Place(**place), extra="demo", words="Open {}/api/index")
 
 
 @main.command()
@@ -118,6 +120,18 @@ def _run(command: list[str], make_app: Callable[[], Shell], place: _Place, *, ex
         else:
             serve_alone(make_app(), host=place.host, port=place.port, announce=announce)
     except (StreamSinkError, OSError) as error:  # the latter: the port is taken
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _development_valkey() -> Iterator[None]:
+    from streamsink.demo.valkey import development_valkey
+
+    try:
+        with development_valkey(os.environ):
+            click.echo("With a Valkey for development: everything in it ends with this command.", err=True)
+            yield
+    except StreamSinkError as error:
         raise click.ClickException(str(error)) from error
 
 

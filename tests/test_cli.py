@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
 import socket
 import sys
@@ -112,6 +113,25 @@ def test_python_can_be_asked_for_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         runpy.run_module("streamsink", run_name="__main__")
 
     assert ended.value.code == 0
+
+
+def test_a_valkey_can_come_along(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "STREAM_BACKEND", "STREAM_REDIS_URL", "STREAM_SECRET"):
+        monkeypatch.setenv(name, "")  # so that what is set is undone
+        monkeypatch.delenv(name)
+    result = CliRunner().invoke(cli.main, ["serve", "--valkey"])
+
+    assert result.exit_code == 0, result.output
+    assert "for development" in result.output
+    assert os.environ["STREAM_BACKEND"] == "redis"
+
+
+def test_a_valkey_does_not_come_along_to_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_BACKEND", "memory")
+    result = CliRunner().invoke(cli.main, ["serve", "--valkey"])
+
+    assert result.exit_code == 1
+    assert result.output == "Error: STREAM_BACKEND should be unset or `redis` with --valkey\n"
 
 
 def test_help_and_version_need_nothing() -> None:

@@ -69,7 +69,10 @@ class ValkeyServer:
         command = [str(self._binary), *self._config_file(), "--port", str(self.port), "--bind", "127.0.0.1",
                    "--dir", str(self._folder), *self._options]  # fmt: skip
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603  our own command
+            # In a session of its own: Ctrl-C in a terminal is for who started it.
+            self._process = subprocess.Popen(  # noqa: S603  our own command
+                command, stdout=log, stderr=log, start_new_session=True
+            )
         self._wait_until_it_answers(self._process)
         return self
 

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from random import Random
 
 __all__ = ["CuttingProxy", "cutting_proxy", "forwarding"]
 
 _READ_BYTES = 65_536
+_CUT_S = 0.1
 
 CutAfter = Callable[[int], int | None]
 
@@ -28,22 +30,31 @@ class CuttingProxy:
             pass before it is cut without a word; None: it is not cut.
 
     Attributes:
-        cuts: by ``cut_after``.
+        targets: may be changed; connections that there are stay.
+        cuts: by ``cut_after`` and ``cut_one``.
         taken: how many connections each server took, by its URL.
     """
 
     def __init__(self, targets: Iterable[str], cut_after: CutAfter = lambda so_far: None) -> None:
-        self._targets = list(targets)
+        self.targets = list(targets)
         self._cut_after = cut_after
         self._turn = 0
         self.cuts = 0
         self.taken: Counter[str] = Counter()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def switch(self, *targets: str) -> None:
         """From now on to these; connections to the others are cut."""
-        self._targets = list(targets)
+        self.targets = list(targets)
         self.cut_all()
+
+    def cut_one(self, chance: Random) -> None:
+        """Cut any connection now."""
+        there = [writer for writer in self._writers if not writer.transport.is_closing()]
+        if there:
+            chance.choice(there).transport.abort()
+            self.cuts += 1
 
     def cut_all(self) -> None:
         """Cut every connection now."""
@@ -52,6 +63,18 @@ class CuttingProxy:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await task
+
+    async def aclose(self) -> None:
+        """Cut everything, and wait for it."""
+        while self._tasks:
+            self.cut_all()
+            await asyncio.wait(self._tasks, timeout=_CUT_S)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server = await self._connect()
         if server is None:
             writer.transport.abort()
@@ -70,15 +93,15 @@ class CuttingProxy:
         self._writers.difference_update(pair)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in range(len(self._targets)):
-            target = self._targets[self._turn % len(self._targets)]
+        for _ in range(len(self.targets)):
+            target = self.targets[self._turn % len(self.targets)]
             self._turn += 1
             parts = urlsplit(target)
             try:
                 server = await asyncio.open_connection(parts.hostname, parts.port)
             except OSError:
                 continue
-            if target not in self._targets:  # switched meanwhile
+            if target not in self.targets:  # switched meanwhile
                 server[1].transport.abort()
                 return None
             self.taken[target] += 1
@@ -112,7 +135,7 @@ async def forwarding(proxy: CuttingProxy) -> AsyncIterator[int]:
         yield port
     finally:
         server.close()
-        proxy.cut_all()
+        await proxy.aclose()
         await server.wait_closed()
 
 

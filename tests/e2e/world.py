@@ -33,7 +33,7 @@ __all__ = ["AGENT", "Cluster", "World", "play", "said", "story", "storyteller", 
 
 AGENT: Final = "Storyteller"
 _PLAYER: Final = Path(__file__).with_name("player.mjs")
-_PLAY_S: Final = 110.0
+_WAIT_S: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,14 @@ async def _node(agents: Sequence[Agent], settings: Settings, **more: Any) -> Asy
         yield url
 
 
-async def play(url: str, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def play(url: str, people: list[dict[str, Any]], *, wait_s: float = _WAIT_S) -> list[dict[str, Any]]:
     """What each of them saw, in their order.
 
+    Args:
+        wait_s: for the end of one run.
+
     Raises:
+        TimeoutError: it took too long.
         AssertionError: a person did not see the end of every run; says what the player said.
     """
     node = shutil.which("node")
@@ -136,9 +140,9 @@ async def play(url: str, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    scenario = {"baseUrl": url, "agent": AGENT, "people": people}
+    scenario = {"baseUrl": url, "agent": AGENT, "waitS": wait_s, "people": people}
     try:
-        async with asyncio.timeout(_PLAY_S):
+        async with asyncio.timeout(wait_s * max(len(person["prompts"]) for person in people)):
             out, err = await process.communicate(json.dumps(scenario).encode())
     finally:
         if process.returncode is None:

@@ -90,7 +90,8 @@ class RedisTimeline(Timeline, KeepsDocuments):
         # Before the run is there: a thread that is looked at in vain costs less than a run that nobody ends.
         await self._open.note(thread, self._runtime.now_ms() + request.queue_timeout_s * 1000)
         message = () if request.message is None else (request.message.target, request.message.body)
-        reply = await self._run(self._scripts.accept, thread, *self._kept, *_described(thread, request), *message)
+        described = (*_described(thread, request), self._runtime.new_id())
+        reply = await self._run(self._scripts.accept, thread, *self._kept, *described, *message)
         return replies.accepted(reply)
 
     async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:

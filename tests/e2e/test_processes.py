@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.processes import Fleet, fleet, strangers
+from tests.e2e.troubles import all_speak
 from tests.e2e.world import Cluster, play, said, story
 
 if TYPE_CHECKING:
@@ -27,27 +28,9 @@ async def people(url: str) -> list[dict[str, Any]]:
     ]
 
 
-async def all_speak(on: Cluster) -> None:
-    """Return when every thread's first answer is under way."""
-    from streamsink.backends.redis.store import connect
-
-    redis = connect(on.redis_url, timeout_s=5)
-    try:
-        async with asyncio.timeout(20):
-            while not await _speaking(redis, on) >= PEOPLE:  # noqa: ASYNC110  Redis tells nobody
-                await asyncio.sleep(0.05)
-    finally:
-        await redis.aclose()
-
-
-async def _speaking(redis: Any, on: Cluster) -> int:
-    streams = [key async for key in redis.scan_iter(f"{on.prefix}:{{*}}:s")]
-    return sum([await redis.xlen(stream) > 10 for stream in streams])
-
-
 async def leave(nodes: Fleet, on: Cluster, how: signal.Signals) -> int:
     """The first node goes in the middle of all first answers."""
-    await all_speak(on)
+    await all_speak(on, PEOPLE)
     return await nodes.end(next(iter(nodes.nodes)), how)
 
 

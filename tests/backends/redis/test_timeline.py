@@ -233,6 +233,23 @@ async def test_a_living_producer_is_looked_at_again_later(world: World) -> None:
     assert [each.thread for each in await world.timeline.sweep()] == ["t"]
 
 
+async def test_a_thread_that_cannot_be_swept_does_not_hold_up_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else's value under its key; where nothing else can be done, that is said."""
+    await world.begun("bad", lease_s=1)
+    await world.begun("t", lease_s=1)
+    with world.store.mapped():
+        await world.store.client.delete(world.keys.hash("bad"))
+        await world.store.client.set(world.keys.hash("bad"), "mine")
+    await world.clock.advance(world.store, 2)
+
+    assert [each.thread for each in await world.timeline.sweep()] == ["t"]
+    assert "UnavailableError" in caplog.text
+    with pytest.raises(UnavailableError):
+        await world.timeline.sweep()
+
+
 async def test_many_nodes_sweep_one_terminal(valkey: ValkeyServer, world: World) -> None:
     others = [World(valkey) for _ in range(3)]
     for other in others:

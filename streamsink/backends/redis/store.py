@@ -121,11 +121,15 @@ class RedisStore:
 
     async def _replies(self, calls: Sequence[_Call]) -> list[Any]:
         replies = await self._pipelined(calls)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            # A restart, a failover or a flush has emptied its cache. What has happened is recognised as repeated.
-            for script in {call.script for call in calls}:
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            # A restart, a failover or a flush has emptied the server's cache. The others have happened: another node
+            # may have loaded their scripts between two calls.
+            again = [calls[i] for i in unknown]
+            for script in {call.script for call in again}:
                 await self.client.script_load(script.source)
-            replies = await self._pipelined(calls)
+            for i, reply in zip(unknown, await self._pipelined(again), strict=True):
+                replies[i] = reply
         return replies
 
     async def _pipelined(self, calls: Sequence[_Call]) -> list[Any]:

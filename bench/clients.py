@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 EVENT = re.compile(rb'"t":(?P<t>\d+),"seq":(?P<seq>\d+)[,}]')
 # As published through Redis, one event to a message: its place is in front (streamsink/backends/redis/message.py).
-PUBLISHED = re.compile(rb'\d+ (?P<seq>\d+) 1\n\w+ \d+\n[^}]*"t":(?P<t>\d+)}')
+PUBLISHED = re.compile(rb'\d+ (?P<seq>\d+) 1 \w+ \d+\n[^}]*"t":(?P<t>\d+)}')
 HANDSHAKE = '{"protocol":"json","version":1}\x1e'
 
 

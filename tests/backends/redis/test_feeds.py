@@ -173,8 +173,8 @@ async def test_of_a_place_that_is_gone_the_newest_event_is_published(world: Worl
 async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None:
     await world.append(1)
     await world.feeds.open("t")
-    world.hear(b"9999999999999 1 1\nx 2\n{}")
-    world.hear(b"9999999999999 2 1\nx 2\n{}")
+    world.hear(b"9999999999999 1 1 x 2\n{}")
+    world.hear(b"9999999999999 2 1 x 2\n{}")
 
     assert world.published == [1, 2]
 

@@ -76,7 +76,7 @@ end
 -- the hash is written.
 local function append(head, events, from, keep, ttl_s, field, value)
   local epoch, count, seq = whole(head.e), (#events - from + 1) / 2, head.q
-  local message = { epoch .. ' ' .. whole(seq + 1) .. ' ' .. count .. '\n' }
+  local message = { epoch .. ' ' .. whole(seq + 1) .. ' ' .. count .. ' ' }
   for i = from, #events, 2 do
     local target, body = events[i], events[i + 1]
     seq = seq + 1

@@ -143,9 +143,7 @@ class RedisStore:
 
     async def _pipelined(self, calls: Sequence[_Call]) -> list[Any]:
         """The same as a pipeline of redis-py, at a fifth of its cost."""
-        commands = b"".join(
-            [pack_command(("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)) for call in calls]
-        )
+        commands = b"".join([_packed(call) for call in calls])
         try:
             return await self._exchange(commands, len(calls))
         except RedisConnectionError:  # once more, for a pooled connection that has gone stale
@@ -196,6 +194,12 @@ class RedisStore:
         self._waiting.clear()
         await self.client.aclose()
         await self._servers.aclose()
+
+
+def _packed(call: _Call) -> bytes:
+    command: Any = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)  # its type says: of one
+    packed: bytes = pack_command(command)
+    return packed
 
 
 async def _reply(connection: Any) -> Any:

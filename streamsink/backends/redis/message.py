@@ -33,16 +33,19 @@ def decode(payload: bytes) -> list[Event]:
     Raises:
         ValueError: it is none.
     """
-    end = payload.index(b"\n")
-    epoch, first, count, target, size = payload[:end].decode("ascii").split(" ")
-    seq, stop = int(first), end + 1 + int(size)
-    events = [Event(target, payload[end + 1 : stop], epoch, seq)]
-    if count != "1":  # most have one
-        for place in range(seq + 1, seq + int(count)):
-            end = payload.index(b"\n", stop)
-            target, size = payload[stop:end].decode("ascii").split(" ")
-            stop = end + 1 + int(size)
-            events.append(Event(target, payload[end + 1 : stop], epoch, place))
+    head, _, body = payload.partition(b"\n")
+    epoch, first, count, target, size = head.decode("ascii").split(" ")
+    seq = int(first)
+    if count == "1" and int(size) == len(body):  # most
+        return [Event(target, body, epoch, seq)]
+    start = len(head) + 1
+    stop = start + int(size)
+    events = [Event(target, payload[start:stop], epoch, seq)]
+    for place in range(seq + 1, seq + int(count)):
+        start = payload.index(b"\n", stop) + 1
+        target, size = payload[stop : start - 1].decode("ascii").split(" ")
+        stop = start + int(size)
+        events.append(Event(target, payload[start:stop], epoch, place))
     if stop != len(payload):
         raise ValueError("not as long as it says")
     return events

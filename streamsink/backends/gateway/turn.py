@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class Turn:
 
     def flush(self) -> None:
         """Publish all that waits now."""
-        while self._waiting:
-            self._publish_first()
+        self._publish_some(inf)
 
     def flush_group(self, group: str) -> None:
         """Publish what waits for one group now."""
@@ -53,15 +53,16 @@ class Turn:
             self._publish(group, events)
 
     def _end(self) -> None:
-        written = 0
-        while self._waiting and written < _SLICE:
-            written += self._publish_first()
+        self._publish_some(_SLICE)
         if self._waiting:
             self._call_soon(self._end)
 
-    def _publish_first(self) -> int:
-        group = next(iter(self._waiting))
-        return self._publish(group, self._waiting.pop(group))
+    def _publish_some(self, connections: float) -> None:
+        waiting, publish, written = self._waiting, self._publish, 0
+        for group in tuple(waiting):  # looking for the first one each time would go over all that have left
+            written += publish(group, waiting.pop(group, ()))
+            if written >= connections:
+                break
 
     def _call_soon(self, call: Callable[[], None]) -> None:
         if self._defer is None:

@@ -160,14 +160,16 @@ class Hub:
         there = self._groups.get(group)
         if there is None or not events:
             return 0
-        for follower in there.followers:
-            follower.put(events)
-        members = tuple(there.members.values())
-        if len(members) == 1:  # as most threads have it
-            self._write_one(members[0], members[0].protocol.events(events))
+        if there.followers:
+            for follower in there.followers:
+                follower.put(events)
+        members, count = there.members.values(), len(there.members)
+        if count == 1:  # as most threads have it
+            (member,) = members
+            self._write_one(member, member.protocol.events(events))
         else:
             self._write(members, lambda protocol: protocol.events(events))
-        return len(members)
+        return count
 
     def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
         """Send a call to whoever is meant; nobody is no error."""

@@ -89,6 +89,12 @@ def _invocation_head(target: str) -> bytes:
     return b'{"type":1,"target":%b,"arguments":[' % _encode(target)
 
 
+def _record(event: Event) -> bytes:
+    """As :meth:`Event.json` writes it, without a copy in between."""
+    target, body, epoch, seq = event
+    return b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (_invocation_head(target), body[:-1], seq, epoch.encode())
+
+
 class JsonProtocol:
     """The sending half; stateless."""
 
@@ -108,11 +114,8 @@ class JsonProtocol:
 
     def events(self, events: Sequence[Event]) -> Frame:
         """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        records = [
-            b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (_invocation_head(target), body[:-1], seq, epoch.encode())
-            for target, body, epoch, seq in events  # as Event.json writes them, without a copy in between
-        ]
-        return Frame(records[0] if len(records) == 1 else b"".join(records), is_text=True)
+        payload = _record(events[0]) if len(events) == 1 else b"".join(map(_record, events))
+        return Frame(payload, is_text=True)
 
 
 JSON: Final = JsonProtocol()

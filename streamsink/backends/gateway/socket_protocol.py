@@ -29,6 +29,8 @@ __all__ = ["SocketProtocol"]
 
 # A WebSocket message may hold several hub messages, of which each has its own bound.
 _MESSAGES_AT_ONCE: Final = 2
+# The network is behind from here on, or from the bound of what may be unsent, if that is less.
+_BEHIND_BYTES: Final = 65_536
 
 _log = logging.getLogger("streamsink")
 
@@ -117,6 +119,7 @@ class SocketProtocol(asyncio.Protocol):
         self._connection = Connection(now=self._sockets.clock(), limits=limits)
         self._hub, self._user_id, self._connection_id, self._token = caller.hub, caller.user_id, connection_id, token
         self._peer = WebSocketPeer(limits.max_message_bytes * _MESSAGES_AT_ONCE)
+        self._transport.set_write_buffer_limits(min(_BEHIND_BYTES, self._sockets.max_buffered_bytes))
         self._transport.resume_reading()
         return True
 
@@ -124,7 +127,9 @@ class SocketProtocol(asyncio.Protocol):
 
     @property
     def buffered_bytes(self) -> int:
-        """What has been written and not yet taken by the network."""
+        """What has been written and not yet taken by the network; nothing, as long as that is not behind."""
+        if not self._is_paused:  # asked for every frame: the transport's own answer takes as long as its write
+            return 0
         waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
         return waiting + self._transport.get_write_buffer_size()
 

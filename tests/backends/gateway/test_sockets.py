@@ -32,6 +32,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.buffered = 0
+        self.high: int | None = None
         self.reads = True
         self.is_aborted = False
         self._is_closing = False
@@ -41,6 +42,9 @@ class Wire(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.buffered
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
 
     def pause_reading(self) -> None:
         self.reads = False
@@ -238,7 +242,9 @@ async def test_a_reader_beyond_the_bound_is_asked_to_reconnect_and_cut(world: Wo
 
 async def test_who_asks_and_never_reads_is_cut_off(world: World) -> None:
     caller = await world.opened()
+    assert caller.wire.high == 1_000  # the bound: past it the network says that it is behind
     caller.wire.buffered = 1_001
+    caller.protocol.pause_writing()
 
     caller.client.send_ping(b"x")
     caller.send()

@@ -47,7 +47,7 @@ CASES = (
 
 
 def measure(case: Case) -> tuple[float, float]:
-    """CPU in ms per 1000 delivered events of the node that has the connections, and of another one per 1000 published."""
+    """CPU in ms: of the node that has the connections, per 1000 delivered; of another one, per 1000 published."""
     workload, groups = case.workload, case.workload.names()
     with ExitStack() as stack:
         server = stack.enter_context(redis())
@@ -78,7 +78,10 @@ def main() -> int:
         for case in CASES if number % 2 == 0 else reversed(CASES):
             print(f"round {number + 1}/{rounds}: {case.name}", file=sys.stderr, flush=True)
             found[case.name].append(measure(case))
-    print("| | CPU ms per 1000 delivered (all rounds) | a node without subscribers, ms per 1000 published |\n|---|---|---|")
+    print(
+        "| | CPU ms per 1000 delivered (all rounds) | a node without subscribers, ms per 1000 published |\n"
+        "|---|---|---|"
+    )
     for case in CASES:
         own, elsewhere = ([each[i] for each in found[case.name]] for i in (0, 1))
         other = f"{median(elsewhere):.3f}" if case.nodes > 1 else ""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from tests.e2e.world import Cluster
 
-__all__ = ["Pair", "all_speak", "command", "events_kept", "pair", "terminals"]
+__all__ = ["Pair", "all_speak", "command", "events_kept", "pair", "some_ended", "terminals"]
 
 _PERSISTENT: Final = ("--appendonly", "yes", "--appendfsync", "always")
-_WAIT_S: Final = 30.0
+_WAIT_S: Final = 60.0
 _POLL_S: Final = 0.05
 
 
@@ -46,6 +46,13 @@ async def all_speak(on: Cluster, threads: int, *, events: int = 10) -> None:
     """Return when so many threads have more than so many events."""
     async with _client(on.redis_url) as client, asyncio.timeout(_WAIT_S):
         while sum([await client.xlen(stream) > events for stream in await _streams(client, on)]) < threads:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+
+
+async def some_ended(on: Cluster, runs: int) -> None:
+    """Return when so many runs have ended. How many events they have depends on how much was merged."""
+    async with asyncio.timeout(_WAIT_S):
+        while await terminals(on) < runs:  # noqa: ASYNC110  Redis tells nobody
             await asyncio.sleep(_POLL_S)
 
 

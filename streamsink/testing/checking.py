@@ -18,10 +18,22 @@ if TYPE_CHECKING:
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.events import Event
+    from streamsink.core.runs import Appended
     from streamsink.core.sink import StreamSink
     from streamsink.testing.subject import MakeSubject
 
-__all__ = ["Check", "batch", "begun", "conversation", "events_of", "expect", "numbers", "request", "texts_of"]
+__all__ = [
+    "Check",
+    "batch",
+    "begun",
+    "conversation",
+    "events_of",
+    "expect",
+    "numbers",
+    "place",
+    "request",
+    "texts_of",
+]
 
 Check: TypeAlias = Callable[["MakeSubject"], Awaitable[None]]
 
@@ -80,6 +92,13 @@ async def events_of(sink: StreamSink, thread: str) -> list[Event]:
     """The whole timeline."""
     page = await sink.read(thread, None, limit=100_000, max_bytes=100_000_000)
     return list(page.events)
+
+
+def place(appended: Appended) -> Cursor:
+    """The cursor of a batch in a history that is kept."""
+    cursor = appended.cursor
+    assert cursor is not None, f"{appended.epoch!r} should be a number of ms"
+    return cursor
 
 
 def numbers(events: Iterable[Any]) -> list[int]:

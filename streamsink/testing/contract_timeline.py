@@ -18,7 +18,7 @@ from streamsink.core.errors import (
 )
 from streamsink.core.events import Terminal
 from streamsink.core.timeline import Snapshot
-from streamsink.testing.checking import LEASE_S, batch, begun, events_of, expect, numbers, request
+from streamsink.testing.checking import LEASE_S, batch, begun, events_of, expect, numbers, place, request
 
 if TYPE_CHECKING:
     from streamsink.core.events import Event
@@ -159,7 +159,7 @@ async def places_that_never_were_are_gone(make: MakeSubject) -> None:
     """A cursor beyond the head, or of another epoch, is answered from the oldest event."""
     async with make() as subject:
         await begun(subject.sink, "t")
-        cursor = (await subject.sink.send("t", batch("r1", 1))).cursor
+        cursor = place(await subject.sink.send("t", batch("r1", 1)))
 
         beyond = await subject.sink.read("t", Cursor(cursor.epoch, cursor.seq + 1), limit=10, max_bytes=10**6)
         other = await subject.sink.read("t", Cursor(cursor.epoch - 1, 1), limit=10, max_bytes=10**6)
@@ -174,8 +174,8 @@ async def a_store_that_fell_behind_begins_an_epoch(make: MakeSubject) -> None:
     """A producer that has seen more than the store has is told; what survived stays readable."""
     async with make() as subject:
         await begun(subject.sink, "t")
-        kept = (await subject.sink.send("t", batch("r1", 1, 2))).cursor
-        seen = (await subject.sink.send("t", batch("r1", 3, 2, seen=kept))).cursor
+        kept = place(await subject.sink.send("t", batch("r1", 1, 2)))
+        seen = place(await subject.sink.send("t", batch("r1", 3, 2, seen=kept)))
         if not await subject.lose("t", kept):
             return
         with expect(EpochChangedError):
@@ -184,7 +184,7 @@ async def a_store_that_fell_behind_begins_an_epoch(make: MakeSubject) -> None:
         attempt = (await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)).number
         appended = await subject.sink.send("t", batch("r1", 1, 5, attempt=attempt))
 
-        assert appended.epoch > kept.epoch
+        assert place(appended) > kept
         page = await subject.sink.read("t", kept, limit=10, max_bytes=10**6)
         assert not page.gone
         assert numbers(page.events) == [1, 2, 3, 4, 5]
@@ -194,7 +194,7 @@ async def snapshots_are_compare_and_set(make: MakeSubject) -> None:
     """Of two producers that saw the same snapshot, one replaces it."""
     async with make() as subject:
         await begun(subject.sink, "t")
-        cursor = (await subject.sink.send("t", batch("r1", 1, 4))).cursor
+        cursor = place(await subject.sink.send("t", batch("r1", 1, 4)))
         earlier = Snapshot(Cursor(cursor.epoch, cursor.seq - 1), (b'{"a":1}', b'{"b":2}'))
         later = Snapshot(cursor, (b'{"c":3}',))
 
@@ -228,7 +228,7 @@ async def deleted_threads_refuse_and_hold_nothing(make: MakeSubject) -> None:
     async with make() as subject:
         await subject.sink.register("t", "alice")
         await begun(subject.sink, "t")
-        cursor = (await subject.sink.send("t", batch("r1", 1))).cursor
+        cursor = place(await subject.sink.send("t", batch("r1", 1)))
         await subject.sink.put_snapshot("t", Snapshot(cursor, (b"{}",)), expected=None)
         await subject.sink.delete("t")
         await subject.sink.delete("t")

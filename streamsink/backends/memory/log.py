@@ -68,13 +68,13 @@ class ThreadLog:
             return self._again(entry, entry.last)
         self._check_order(entry, batch)
         events = self._append(batch.records, now_ms)
-        last = entry.note(batch, int(events[0].epoch), events[0].seq, now_ms)
+        last = entry.note(batch, events[0].epoch, events[0].seq, now_ms)
         if batch.terminal is not None:
             self.runs.close(entry, batch.terminal)
         return last.appended(entry.cancel, repeated=False)
 
     def _again(self, entry: RunEntry, last: LastBatch) -> Appended:
-        if self._head is not None and self._head.epoch != last.epoch:
+        if self._head is not None and str(self._head.epoch) != last.epoch:
             raise EpochChangedError(self._head.epoch)
         return last.appended(entry.cancel, repeated=True)
 
@@ -196,7 +196,7 @@ class ThreadLog:
         head = self._head or Cursor(self._new_epoch(now_ms), 0)
         events: list[Event] = []
         for i, record in enumerate(records, start=1):
-            events.append(record.at(head.epoch, head.seq + i))
+            events.append(record.at(str(head.epoch), head.seq + i))
             self._places.append(Cursor(head.epoch, head.seq + i))
             self.size += len(record.body)
         if events:

@@ -22,7 +22,7 @@ class LastBatch:
     attempt: int
     first_n: int
     count: int
-    epoch: int
+    epoch: str
     first_seq: int
 
     def is_repeated_by(self, batch: Batch) -> bool:
@@ -89,7 +89,7 @@ class RunEntry:
         self.state = "interrupted"
         self.deadline_ms = now_ms + self.redelivery_s * 1000
 
-    def note(self, batch: Batch, epoch: int, first_seq: int, now_ms: int) -> LastBatch:
+    def note(self, batch: Batch, epoch: str, first_seq: int, now_ms: int) -> LastBatch:
         """A batch was appended."""
         self.last = LastBatch(batch.attempt, batch.first_n, len(batch.records), epoch, first_seq)
         self.lease(self.lease_s, now_ms)

@@ -93,7 +93,7 @@ def test_deadlines_follow_the_state(table: RunTable) -> None:
     assert entry.deadline_ms == 5_000
     entry.begin(30, 1_000)
     assert (entry.view().state, entry.attempt, entry.deadline_ms) == ("executing", 1, 31_000)
-    entry.note(batch("r1", 1, 2), 17, 1, 2_000)
+    entry.note(batch("r1", 1, 2), "17", 1, 2_000)
     assert entry.deadline_ms == 32_000
     entry.interrupt(3_000)
     assert (entry.view().state, entry.deadline_ms) == ("interrupted", 10_000)
@@ -111,7 +111,7 @@ def test_each_attempt_counts_its_records_from_one(table: RunTable) -> None:
     entry = accept(table, "r1")
     entry.begin(30, 0)
     assert entry.next_n == 1
-    last = entry.note(batch("r1", 1, 2), 17, 5, 0)
+    last = entry.note(batch("r1", 1, 2), "17", 5, 0)
     assert entry.next_n == 3
     entry.begin(30, 0)
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamsink.backends.memory import runs
-from streamsink.backends.memory.runs import RunEntry, RunTable
+from streamsink.backends.process import runs
+from streamsink.backends.process.runs import RunEntry, RunTable
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Terminal
 from streamsink.core.runs import RunRequest
@@ -91,7 +91,7 @@ def test_deadlines_follow_the_state(table: RunTable) -> None:
     entry = accept(table, "r1", queue_timeout_s=5, redelivery_s=7)
 
     assert entry.deadline_ms == 5_000
-    entry.begin(30, 1_000)
+    entry.begin(1, 30, 1_000)
     assert (entry.view().state, entry.attempt, entry.deadline_ms) == ("executing", 1, 31_000)
     entry.note(batch("r1", 1, 2), "17", 1, 2_000)
     assert entry.deadline_ms == 32_000
@@ -109,11 +109,11 @@ def test_what_the_timeline_itself_writes_is_said_by_the_runs_agent(table: RunTab
 
 def test_each_attempt_counts_its_records_from_one(table: RunTable) -> None:
     entry = accept(table, "r1")
-    entry.begin(30, 0)
+    entry.begin(1, 30, 0)
     assert entry.next_n == 1
     last = entry.note(batch("r1", 1, 2), "17", 5, 0)
     assert entry.next_n == 3
-    entry.begin(30, 0)
+    entry.begin(2, 30, 0)
 
     assert entry.next_n == 1
     assert last.is_repeated_by(batch("r1", 1, 2))

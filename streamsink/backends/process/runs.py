@@ -36,7 +36,12 @@ class LastBatch:
 
 @dataclass(slots=True)
 class RunEntry:
-    """One run. ``deadline_ms`` is when a sweep ends the state that it is in."""
+    """One run.
+
+    Args:
+        deadline_ms: when a sweep ends the state that it is in.
+        said: how many events its present attempt has, for timelines that place events by attempt.
+    """
 
     correlation_id: str
     agent_name: str
@@ -46,6 +51,7 @@ class RunEntry:
     lease_s: float = 0.0
     state: RunState = "accepted"
     attempt: int = 0
+    said: int = 0
     cancel: bool = False
     terminal: Terminal | None = None
     last: LastBatch | None = None
@@ -73,10 +79,11 @@ class RunEntry:
             return 1
         return self.last.first_n + self.last.count
 
-    def begin(self, lease_s: float, now_ms: int) -> None:
-        """A further attempt."""
+    def begin(self, attempt: int, lease_s: float, now_ms: int) -> None:
+        """A further attempt, with this number."""
         self.state = "executing"
-        self.attempt += 1
+        self.attempt = attempt
+        self.said = 0
         self.lease(lease_s, now_ms)
 
     def lease(self, lease_s: float, now_ms: int) -> None:
@@ -165,11 +172,14 @@ class RunTable:
         if not self.is_turn(entry):
             raise BusyError("an earlier run of this agent is open on this thread")
 
-    def close(self, entry: RunEntry, terminal: Terminal) -> None:
-        """The run is over; the oldest closed runs are forgotten, with their keys."""
+    def close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
+        """The run is over; the oldest closed runs are forgotten, with their keys. Gives those."""
+        forgotten: list[RunEntry] = []
         entry.terminal, entry.state = terminal, "done"
         self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
         while len(self._closed) > _KEEP_CLOSED:
-            forgotten = self._closed.pop(next(iter(self._closed)))
-            if forgotten.key is not None:
-                del self._keys[forgotten.key]
+            oldest = self._closed.pop(next(iter(self._closed)))
+            forgotten.append(oldest)
+            if oldest.key is not None:
+                del self._keys[oldest.key]
+        return forgotten

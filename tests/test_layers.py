@@ -29,6 +29,7 @@ SANS_IO = [
         for name in ("connection", "frame", "handshake", "http", "json_protocol", "messages", "negotiate", "tokens")
     ),
     "streamsink.backends.memory.log",
+    "streamsink.backends.none.runs",
     "streamsink.backends.process.runs",
     "streamsink.backends.process.thread_runs",
     "streamsink.backends.redis.letters",

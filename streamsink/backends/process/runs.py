@@ -11,7 +11,6 @@ from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
 
 __all__ = ["LastBatch", "RunEntry", "RunTable"]
 
-# Closed runs are kept so that a request or an operation that comes again finds its answer.
 _KEEP_CLOSED: Final = 200
 
 
@@ -104,9 +103,14 @@ class RunEntry:
 
 
 class RunTable:
-    """The runs of one thread, in the order they were accepted."""
+    """The runs of one thread, in the order they were accepted.
 
-    def __init__(self) -> None:
+    Args:
+        keep_closed: so many are kept, so that a request or an operation that comes again finds its answer.
+    """
+
+    def __init__(self, *, keep_closed: int = _KEEP_CLOSED) -> None:
+        self._keep_closed = keep_closed
         self._open: dict[str, RunEntry] = {}
         self._closed: dict[str, RunEntry] = {}
         self._keys: dict[str, tuple[str, str]] = {}
@@ -177,7 +181,7 @@ class RunTable:
         forgotten: list[RunEntry] = []
         entry.terminal, entry.state = terminal, "done"
         self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
-        while len(self._closed) > _KEEP_CLOSED:
+        while len(self._closed) > self._keep_closed:
             oldest = self._closed.pop(next(iter(self._closed)))
             forgotten.append(oldest)
             if oldest.key is not None:

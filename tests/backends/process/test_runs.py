@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from streamsink.backends.process import runs
 from streamsink.backends.process.runs import RunEntry, RunTable
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Terminal
@@ -54,8 +53,8 @@ def test_a_closed_run_still_answers_for_its_key(table: RunTable) -> None:
     assert table.open() == []
 
 
-def test_old_closed_runs_are_forgotten_with_their_keys(table: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_KEEP_CLOSED", 2)
+def test_old_closed_runs_are_forgotten_with_their_keys() -> None:
+    table = RunTable(keep_closed=2)
     for name, key in (("r1", "k1"), ("r2", None), ("r3", "k3"), ("r4", None)):
         table.close(accept(table, name, idempotency_key=key), DONE)
 

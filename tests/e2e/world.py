@@ -62,9 +62,10 @@ def by_header(request: Request) -> User | None:
 
 
 @asynccontextmanager
-async def world(*agents: Agent, **more: Any) -> AsyncIterator[World]:
+async def world(*agents: Agent, history: str | None = None, **more: Any) -> AsyncIterator[World]:
     """The app on a free port."""
-    settings = Settings(limits=Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000), times=Times(drain_s=0.1))
+    limits = Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000)
+    settings = Settings(limits=limits, times=Times(drain_s=0.1), history=history)
     app = StreamApp(agents or (storyteller(),), settings=settings, identify=by_header, **more)
     async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
         yield World(url, app)

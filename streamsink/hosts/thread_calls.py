@@ -11,6 +11,7 @@ from streamsink.core.errors import ThreadDeletedError
 from streamsink.core.names import CONNECTION_ID
 from streamsink.core.replay import read_replay
 from streamsink.hosts.api import Route, Services
+from streamsink.hosts.ended import ended_runs, read_open
 from streamsink.hosts.errors import NoHistoryError, NotAcceptableError
 from streamsink.hosts.http import Call, Reply, json_reply, read_json, wants
 from streamsink.hosts.live import follow, follow_from_now
@@ -55,18 +56,23 @@ class ThreadCalls:
         """Add the caller's connection to a thread's group; with ``after``, say what it has missed.
 
         The connection is joined before the timeline is read: an event is in the answer, or arrives, or both. Where no
-        history is kept nobody can say what was missed: the replay is null.
+        history is kept nobody can say what was missed: the replay is null, and of the runs that the client names as
+        ``open``, it learns which are over.
         """
         asked = read_json(call.body)
         thread = await self._services.allow(user, asked.get("group"), "join")
         connection_id = CONNECTION_ID.validate(asked.get("connectionId"))
         after = self._after(asked["after"]) if "after" in asked else None
+        shown = read_open(asked.get("open", []))
         await self._sink.join(thread, connection_id, user_id=user.id)
         answer = {"status": "joined", "group": thread}
         if after is None:
             return json_reply(answer)
         replay = await read_replay(self._sink, thread, after)
-        return json_reply({**answer, "replay": replay.to_json() if self._sink.keeps_history else None})
+        if self._sink.keeps_history:
+            return json_reply({**answer, "replay": replay.to_json()})
+        ended = await ended_runs(self._sink, thread, shown)
+        return json_reply({**answer, "replay": None, "ended": ended})
 
     def _after(self, value: object) -> str:
         """A cursor as it was given out; checked before anything is changed. Without history there are none."""

@@ -130,3 +130,30 @@ async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> N
     assert seen["joins"] == joins
     assert seen["status"]["history"] == "lost"
     assert (spared.seen["status"]["history"], spared.seen["joins"]) == ("none", 1)
+
+
+async def test_a_run_that_ended_while_the_connection_was_down_is_not_shown_as_running() -> None:
+    """Its text is whole when its response is still known; that a part went by is said all the same."""
+    gate = Gate()
+    down = False
+    async with (
+        world(held("before ", gate, "after"), history="none") as app,
+        cutting_proxy(app.url, lambda so_far: 0 if down else None) as (url, proxy),
+    ):
+        thread = await thread_of(url, "ann")
+        async with (
+            witness(url, thread, x_test_user="ann") as tab,
+            witness(app.url, thread, x_test_user="ann") as spared,
+        ):
+            await tab.do(run=[AGENT, "go"])
+            await tab.until(shows("before "))
+            down = True
+            proxy.cut_all()
+            await tab.until(lambda seen: seen["status"]["connection"] != "live")
+            gate.opened.set()
+            await spared.until(ended(1))
+            down = False
+            seen = await tab.until(ended(1))
+
+    assert (seen["runs"][0]["status"], seen["runs"][0]["text"]) == ("completed", "before after")
+    assert seen["status"]["history"] == "lost"

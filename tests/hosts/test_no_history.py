@@ -7,13 +7,16 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 
 from streamsink.core.delivery import ConnectInfo, Subscribes
+from streamsink.core.events import Terminal
 from streamsink.core.runs import RunRequest
 from streamsink.core.settings import Settings, Times
 from streamsink.demo.scripted import Text
 from streamsink.hosts.asgi import StreamApp
+from streamsink.hosts.ended import ended_runs
 from streamsink.hosts.live import follow_from_now
 from streamsink.opening import open_sink
 from streamsink.testing.clock import virtual_runtime, virtual_time
@@ -62,7 +65,33 @@ async def test_a_join_answers_that_there_is_no_replay() -> None:
             assert done["epoch"] == f"{done['correlationId']}.{done['attempt']}"
             for after in ("", "1700:42", f"{done['epoch']}:{done['seq']}"):
                 reply = await http.post("/api/agent/join-group", json={**body, "after": after})
-                assert (reply.status_code, reply.json()) == (200, {**joined, "replay": None})
+                assert (reply.status_code, reply.json()) == (200, {**joined, "replay": None, "ended": []})
+
+            asked = {**body, "after": "", "open": ["unknown", done["correlationId"]]}
+            [ended] = (await http.post("/api/agent/join-group", json=asked)).json()["ended"]
+            assert (ended["target"], ended["data"]["attempt"]) == ("agentDone", done["attempt"])
+            assert (ended["data"]["status"], ended["data"]["text"]) == ("completed", "Hello there")
+            for wrong in ("r1", ["a/b"], ["r"] * 51):
+                reply = await http.post("/api/agent/join-group", json={**asked, "open": wrong})
+                assert_error(reply, 400, "invalid_request")
+
+
+@virtual_time
+async def test_how_runs_ended_is_told_without_what_nobody_knows() -> None:
+    async with unkept_sink() as sink:
+        for name, terminal in (
+            ("failed", Terminal("failed", "agent_error")),
+            ("foreign", Terminal("completed", response=b"not ours")),
+        ):
+            async with sink.run("t", request=RunRequest(correlation_id=name, agent_name="a")) as run:
+                await run.finish(terminal.status, code=terminal.code, response=terminal.response)
+        await sink.accept_run("t", RunRequest(correlation_id="open", agent_name="a"))
+
+        told = msgspec.json.decode(msgspec.json.encode(await ended_runs(sink, "t", ["failed", "open", "foreign"])))
+
+    assert [event["data"]["correlationId"] for event in told] == ["failed", "foreign"]
+    assert told[0]["data"]["error"]["code"] == "agent_error"
+    assert (told[1]["data"]["status"], "text" in told[1]["data"]) == ("completed", False)
 
 
 @virtual_time

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
+from streamsink.backends.process.runs import LastBatch, RunEntry, RunTable
 from streamsink.backends.process.thread_runs import ThreadRuns
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import EpochChangedError
@@ -16,7 +17,6 @@ from streamsink.core.timeline import Page, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamsink.backends.process.runs import LastBatch, RunEntry
     from streamsink.core.events import Event, Record
     from streamsink.core.runs import Appended, Batch
 
@@ -32,7 +32,7 @@ class ThreadLog(ThreadRuns):
     """
 
     def __init__(self, thread: str, *, keep_events: int) -> None:
-        super().__init__(thread)
+        super().__init__(thread, RunTable())
         self._keep_events = keep_events
         self._places: list[Cursor] = []
         self._events: list[Event] = []
@@ -80,7 +80,7 @@ class ThreadLog(ThreadRuns):
         """``Timeline.put_snapshot``."""
         if (self.snapshot.cursor if self.snapshot else None) != expected:
             return False
-        self.size += sum(map(len, snapshot.parts)) - sum(map(len, self.snapshot.parts if self.snapshot else ()))
+        self._grow(sum(map(len, snapshot.parts)) - sum(map(len, self.snapshot.parts if self.snapshot else ())))
         self.snapshot = snapshot
         self._trim()
         return True
@@ -92,17 +92,17 @@ class ThreadLog(ThreadRuns):
         count = min(surplus, bisect.bisect_right(self._places, self.snapshot.cursor))
         if count:
             self._trimmed = self._places[count - 1]
-            self.size -= sum(len(event.body) for event in self._events[:count])
+            self._grow(-sum(len(event.body) for event in self._events[:count]))
             del self._events[:count], self._places[:count]
 
     def forget_after(self, place: Cursor) -> None:
         """Lose what came after ``place``, as a store does that fails over to a replica which lagged behind."""
         keep = bisect.bisect_right(self._places, place)
-        self.size -= sum(len(event.body) for event in self._events[keep:])
+        self._grow(-sum(len(event.body) for event in self._events[keep:]))
         del self._events[keep:], self._places[keep:]
         self._head = place
         if self.snapshot is not None and self.snapshot.cursor > place:
-            self.size -= sum(map(len, self.snapshot.parts))
+            self._grow(-sum(map(len, self.snapshot.parts)))
             self.snapshot = None
 
     def _new_epoch(self, now_ms: int) -> int:
@@ -114,7 +114,7 @@ class ThreadLog(ThreadRuns):
         for i, record in enumerate(records, start=1):
             events.append(record.at(str(head.epoch), head.seq + i))
             self._places.append(Cursor(head.epoch, head.seq + i))
-            self.size += len(record.body)
+            self._grow(len(record.body))
         if events:
             self._head = self._places[-1]
             self._events.extend(events)

@@ -27,8 +27,7 @@ class UnkeptRuns(ThreadRuns):
     """
 
     def __init__(self, thread: str) -> None:
-        super().__init__(thread)
-        self.runs = RunTable(keep_closed=_KEEP_CLOSED)
+        super().__init__(thread, RunTable(keep_closed=_KEEP_CLOSED))
 
     def _next_attempt(self, entry: RunEntry, now_ms: int) -> int:
         return max(now_ms, entry.attempt + 1)
@@ -41,7 +40,7 @@ class UnkeptRuns(ThreadRuns):
 
     def _close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
         forgotten = super()._close(entry, terminal)
-        self.size += _bytes(entry) - sum(map(_bytes, forgotten))
+        self._grow(_bytes(entry) - sum(map(_bytes, forgotten)))
         return forgotten
 
 

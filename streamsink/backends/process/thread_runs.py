@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from streamsink.backends.process.runs import LastBatch, RunEntry, RunTable
 from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, message_of
 from streamsink.core.errors import InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
@@ -17,6 +16,8 @@ from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from streamsink.backends.process.runs import LastBatch, RunEntry, RunTable
 
 __all__ = ["ThreadRuns"]
 
@@ -30,16 +31,19 @@ class ThreadRuns(ABC):
         size: bytes of what is kept.
     """
 
-    def __init__(self, thread: str) -> None:
+    def __init__(self, thread: str, runs: RunTable) -> None:
         self._thread = thread
-        self.runs: RunTable = RunTable()
+        self.runs: RunTable = runs
         self.size: int = 0
-        self.counted = 0  # … of which the timeline knows
-        self.touched_ms = 0
+        self.counted: int = 0  # … of which the timeline knows
+        self.touched_ms: int = 0
 
     @abstractmethod
     def _write(self, entry: RunEntry, records: Sequence[Record], now_ms: int) -> tuple[Event, ...]:
         """The next events of a run's present attempt, at their places."""
+
+    def _grow(self, size: int) -> None:
+        self.size += size
 
     def _next_attempt(self, entry: RunEntry, now_ms: int) -> int:
         return entry.attempt + 1

@@ -32,8 +32,9 @@ unit: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/coverage report
 	$(BIN)/python scripts/coverage_gates.py
 
+# `make soak ARGS=--redis`: three nodes, which are killed, on a Redis that is restarted, paused and failed over.
 soak: $(VENV)/.dev streamsink/static/vendor/.done
-	$(BIN)/python -m tests.e2e.soak
+	$(BIN)/python -m tests.e2e.soak $(ARGS)
 
 # Less than ten minutes; `make bench ARGS=--quick` takes one. Loopback only.
 bench: bench/.venv/.done bench/node_modules/.done

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
+EVENT = re.compile(rb'"t":(?P<t>\d+),"seq":(?P<seq>\d+)[,}]')
+# As published through Redis, one event to a message: its place is in front (streamsink/backends/redis/message.py).
+PUBLISHED = re.compile(rb'\d+ (?P<seq>\d+) 1 \w+ \d+\n[^}]*"t":(?P<t>\d+)}')
 HANDSHAKE = '{"protocol":"json","version":1}\x1e'
 
 
@@ -13,14 +17,20 @@ class Greeting:
     """Args:
     path: of the upgrade request.
     steps: what is waited for, and then sent; empty where there is nothing to wait for or to send.
+    event: finds events in what comes, their number and when they were made.
     """
 
     path: str
     steps: tuple[tuple[bytes, str], ...]
+    event: re.Pattern[bytes] = EVENT
 
 
 def floor(group: str, query: str) -> Greeting:
     return Greeting(f"/{group}", ((b"ready", ""),))
+
+
+def floor_redis(group: str, query: str) -> Greeting:
+    return Greeting(f"/{group}", ((b"ready", ""),), PUBLISHED)
 
 
 def signalr(group: str, query: str) -> Greeting:

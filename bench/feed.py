@@ -1,7 +1,7 @@
 """How the publisher's process reaches a gateway without Redis: length-prefixed records on a loopback connection.
 
 The floor and ours read it with the same code, so that what differs between them is what they do with a record.
-A Redis reader is one more class that calls ``on_event``.
+Gateways that read from Redis are only told of members through it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 # Size of the rest, kind, length of the group's name, length of the target, epoch, first seq.
 HEAD = struct.Struct("!IBHHQQ")
@@ -51,7 +51,7 @@ class FeedProtocol(asyncio.Protocol):
         on_event: group, target, body, epoch, seq.
         on_batch: the same, for the bodies of consecutive events.
         on_join: group, member.
-        stats: what is answered to who asks.
+        stats: what is answered to who asks, when everybody has joined.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class FeedProtocol(asyncio.Protocol):
         on_event: Callable[[bytes, bytes, bytes, int, int], None],
         on_batch: Callable[[bytes, bytes, list[bytes], int, int], None],
         on_join: Callable[[str, str], None],
-        stats: Callable[[], dict[str, Any]],
+        stats: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
         self._on_event, self._on_batch, self._on_join, self._stats = on_event, on_batch, on_join, stats
         self._tail = b""
@@ -93,7 +93,10 @@ class FeedProtocol(asyncio.Protocol):
         if kind == JOIN:
             self._on_join(group.decode(), body.decode())
         else:
-            self._transport.write(json.dumps(self._stats()).encode() + b"\n")  # type: ignore[attr-defined]
+            self._answering = asyncio.ensure_future(self._answer())
+
+    async def _answer(self) -> None:
+        self._transport.write(json.dumps(await self._stats()).encode() + b"\n")  # type: ignore[attr-defined]
 
 
 class Lag:

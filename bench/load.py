@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import resource
 import socket
 import sys
@@ -16,7 +15,6 @@ import uvloop
 from bench import clients, feed
 from bench.shared import Counter
 
-EVENT = re.compile(rb'"t":(\d+),"seq":(\d+)[,}]')
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
@@ -37,6 +35,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self, greeting: clients.Greeting, request: bytes, tally: Tally) -> None:
         self._steps = [(b"\r\n\r\n", ""), *greeting.steps]
+        self._event = greeting.event
         self._request = request
         self._tally = tally
         self._tail = b""
@@ -59,12 +58,12 @@ class Client(asyncio.Protocol):
             self._greet()
             return
         count, end = 0, 0
-        for match in EVENT.finditer(data):
+        for match in self._event.finditer(data):
             end = match.end()
             count += 1
-            self._check(int(match[2]))
+            self._check(int(match["seq"]))
             if self._tally.latencies is not None:
-                self._tally.latencies.append(time.monotonic_ns() - int(match[1]))
+                self._tally.latencies.append(time.monotonic_ns() - int(match["t"]))
         self._tail = data[end:] if end or len(data) < 4096 else data[-64:]
         self._tally.delivered += count
         self._tally.counter.set(self._tally.delivered)
@@ -113,22 +112,23 @@ class Load:
     ) -> dict[str, Any]:
         """Connect ``members`` clients to each group, or ``idle`` ones to none."""
         wanted = [group for group in groups for _ in range(members)] or [""] * idle
-        ids = [""] * len(wanted)
+        ids = [("", "")] * len(wanted)
         if kind == "signalr" and groups:
             ids = await asyncio.to_thread(_negotiate, port, auth, len(wanted))
         began = time.monotonic()
         for start in range(0, len(wanted), 200):
             fresh = [
-                self._one(port, kind, group, auth, connection_id)
-                for group, connection_id in zip(wanted[start : start + 200], ids[start : start + 200], strict=True)
+                self._one(port, kind, group, auth, token)
+                for group, (_, token) in zip(wanted[start : start + 200], ids[start : start + 200], strict=True)
             ]
             await asyncio.gather(*fresh)
         if kind == "signalr" and groups:
-            await asyncio.to_thread(_join, feed_port, list(zip(wanted, ids, strict=True)))
+            members = [connection_id for connection_id, _ in ids]
+            await asyncio.to_thread(_join, feed_port, list(zip(wanted, members, strict=True)))
         return {"seconds": time.monotonic() - began}
 
-    async def _one(self, port: int, kind: str, group: str, auth: str, connection_id: str) -> None:
-        query = f"hub=streamsink&id={connection_id}" if connection_id else "hub=streamsink"
+    async def _one(self, port: int, kind: str, group: str, auth: str, token: str) -> None:
+        query = f"hub=streamsink&id={token}" if token else "hub=streamsink"
         greeting = getattr(clients, kind)(group, query)
         more = f"Authorization: Bearer {auth}\r\n" if auth else ""
         request = UPGRADE.format(path=greeting.path, port=port, more=more).encode()
@@ -168,16 +168,17 @@ class Load:
         return {}
 
 
-def _negotiate(port: int, auth: str, count: int) -> list[str]:
-    """Real negotiations over one connection."""
+def _negotiate(port: int, auth: str, count: int) -> list[tuple[str, str]]:
+    """Real negotiations over one connection: ids, and the tokens that connect."""
     import http.client
 
     ids = []
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for _ in range(count):
         headers = {"Authorization": f"Bearer {auth}", "Content-Length": "0"}
-        connection.request("POST", "/client/negotiate?hub=streamsink", headers=headers)
-        ids.append(json.loads(connection.getresponse().read())["connectionId"])
+        connection.request("POST", "/client/negotiate?hub=streamsink&negotiateVersion=1", headers=headers)
+        reply = json.loads(connection.getresponse().read())
+        ids.append((reply["connectionId"], reply["connectionToken"]))
     connection.close()
     return ids
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench import feed
 from bench.gateways import auth
-from bench.processes import Process, python
+from bench.processes import GATEWAY_CORE, OTHER_CORE, Process, python
 
 if TYPE_CHECKING:
     from bench.systems import System
     from bench.workloads import Workload
 
-GATEWAY_CORE, OTHER_CORE = 0, 1
 BURST = 4
 DRAIN_S = 15.0
 
@@ -44,7 +43,7 @@ class Session:
         ports = self.gateway.read(30)
         self.port, self.feed = ports["port"], ports.get("feed", 0)
         self.load = stack.enter_context(Process(python("bench.load", counter), OTHER_CORE))
-        arguments = (counter, system.outlet, str(self.feed or redis))
+        arguments = (counter, str(redis if system.needs_redis else self.feed))
         self.publisher = stack.enter_context(Process(python("bench.publisher", *arguments), OTHER_CORE))
         self._auth = auth.token(self.port) if system.is_ours else ""
         self.figures = Figures()
@@ -67,11 +66,8 @@ class Session:
     def run(self, workload: Workload, steady_s: float) -> None:
         """All phases of one workload."""
         groups, members = workload.names(), workload.members
-        self.load.ask("reset")
-        self._published = 0
-        self._connect(groups=groups, members=members)
-        self.publisher.ask("begin", groups=groups)
-        common = {"groups": groups, "members": members}
+        common: dict[str, Any] = {"groups": groups, "members": members}
+        self._begin(groups, members, self.system.outlet)
         warm = max(BURST * workload.groups, workload.events // 10)
         self._phase(workload, "warm-up", do="saturate", events=warm, burst=1, **common)
         self._phase(workload, "single", do="saturate", events=workload.events, burst=1, **common)
@@ -80,8 +76,19 @@ class Session:
             self._phase(
                 workload, "batch", do="saturate", events=workload.events * 2, burst=BURST, batched=True, **common
             )
+        if self.system.store is not None:
+            groups = common["groups"] = [f"{group}-stored" for group in groups]
+            self.load.ask("disconnect")
+            self._begin(groups, members, self.system.store)
+            self._phase(workload, "stored", do="saturate", events=workload.events // 2, burst=1, **common)
         self._phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
         self.load.ask("disconnect")
+
+    def _begin(self, groups: list[str], members: int, outlet: str) -> None:
+        self.load.ask("reset")
+        self._published = 0
+        self._connect(groups=groups, members=members)
+        self.publisher.ask("begin", groups=groups, outlet=outlet)
 
     def _connect(self, *, groups: list[str] | None = None, members: int = 0, idle: int = 0) -> None:
         self.load.ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from abc import ABC, abstractmethod
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bench import feed
+from bench.store import channel, redis_timeline
+from streamsink.backends.redis.message import encode
+from streamsink.core.events import Record
+from streamsink.core.runs import Batch, RunRequest
 
 if TYPE_CHECKING:
     from streamsink.core.events import Event
@@ -19,6 +24,9 @@ EVENT = "agentMessage"
 
 class Outlet(ABC):
     """A way to a gateway."""
+
+    async def begin(self, groups: list[str]) -> None:  # noqa: B027  most need nothing
+        """Called before anything is sent to these groups."""
 
     @abstractmethod
     def encode(self, group: str, event: Event) -> Any:
@@ -71,9 +79,39 @@ class _Redis(_Stream):
         while wanted > 0:
             wanted -= self._socket.recv(65_536).count(b"\n")
 
-    def _publish(self, channel: bytes, message: bytes) -> bytes:
-        parts = (b"PUBLISH", channel, message)
+    def _publish(self, channel: bytes, message: bytes, command: bytes = b"PUBLISH") -> bytes:
+        parts = (command, channel, message)
         return b"*3\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
+class RedisOutlet(_Redis):
+    """What the scripts of our redis backend publish, without the scripts."""
+
+    def encode(self, group: str, event: Event) -> bytes:
+        return self._publish(channel(group), encode([event]), b"SPUBLISH")
+
+    def encode_batch(self, group: str, events: list[Event]) -> list[bytes]:
+        return [self._publish(channel(group), encode(events), b"SPUBLISH")]
+
+
+class StoreOutlet(Outlet):
+    """Appends through the scripts of our redis backend, which publish: a run in each group."""
+
+    def __init__(self, port: int) -> None:
+        self._timeline = redis_timeline(port)
+
+    async def begin(self, groups: list[str]) -> None:
+        for group in groups:
+            await self._timeline.accept_run(group, RunRequest(correlation_id=group, agent_name="bench"))
+            await self._timeline.begin_attempt(group, group, lease_s=3600)
+
+    def encode(self, group: str, event: Event) -> Any:
+        return group, Batch(
+            correlation_id=group, attempt=1, first_n=event.seq, records=(Record(event.target, event.body),)
+        )
+
+    async def send(self, encoded: list[Any]) -> None:
+        await asyncio.gather(*(self._timeline.append(group, batch) for group, batch in encoded))
 
 
 class SocketIoPythonOutlet(_Redis):
@@ -115,6 +153,8 @@ class ChannelsOutlet(Outlet):
 
 
 OUTLETS = {
+    "redis": RedisOutlet,
+    "store": StoreOutlet,
     "feed": FeedOutlet,
     "floor": FloorOutlet,
     "socketio_python": SocketIoPythonOutlet,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 ANSWER_S = 90.0
 
+# What is measured has a core for itself.
+GATEWAY_CORE, OTHER_CORE = 0, 1
+
 
 class Process:
     """A child that is ended on leaving.
@@ -27,13 +30,11 @@ class Process:
     """
 
     def __init__(self, command: list[str], core: int) -> None:
-        cores = sorted(os.sched_getaffinity(0))
-        chosen = {cores[core % len(cores)]}
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "NODE_PATH": str(ROOT / "bench" / "node_modules")}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=environment
         )
-        os.sched_setaffinity(self._process.pid, chosen)
+        pin(self._process.pid, core)
         self._buffer = b""
 
     def __enter__(self) -> Self:
@@ -78,15 +79,25 @@ class Process:
 
     def cpu_s(self) -> float:
         """Time spent on a CPU by all of its threads."""
-        total = 0
-        for stat in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
-            total += int(stat.read_text().split()[0])
-        return total / 1e9
+        return cpu_s(self._process.pid)
 
     def resident_bytes(self) -> int:
         """Its memory."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def pin(pid: int, core: int) -> None:
+    """Have a process, all its threads, run on one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {cores[core % len(cores)]})
+
+
+def cpu_s(pid: int) -> float:
+    """Time that a process has spent on a CPU, all its threads."""
+    stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(stat.read_text().split()[0]) for stat in stats) / 1e9
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -14,53 +14,34 @@ from typing import Any
 
 import uvloop
 
-from bench.outlets import OUTLETS
+from bench.outlets import OUTLETS, Outlet
+from bench.runs import BenchRun
 from bench.shared import Counter
 from streamsink.backends.memory.timeline import MemoryTimeline
-from streamsink.core.events import AGENT_MESSAGE, Envelope, Event
-from streamsink.core.runs import Batch, RunRequest
 
-TEXT = "a token or two, "
 PAUSE_S = 0.000_05
-
-
-class Producer:
-    """The one run of a thread."""
-
-    def __init__(self, thread: str, timeline: MemoryTimeline) -> None:
-        self._thread, self._timeline = thread, timeline
-        self._run = f"run-{thread}"
-        self._envelope = Envelope(thread, self._run, "bench")
-        self._n = 0
-
-    async def begin(self) -> None:
-        await self._timeline.accept_run(self._thread, RunRequest(correlation_id=self._run, agent_name="bench"))
-        await self._timeline.begin_attempt(self._thread, self._run, lease_s=3600)
-
-    async def append(self, t: int) -> Event:
-        """One token, made at ``t``."""
-        self._n += 1
-        fields = {"messageId": "m1", "mode": "append", "offset": self._n * len(TEXT), "text": TEXT, "t": t}
-        record = self._envelope.record(AGENT_MESSAGE, attempt=1, at_ms=1_700_000_000_000, fields=fields)
-        batch = Batch(correlation_id=self._run, attempt=1, first_n=self._n, records=(record,))
-        appended = await self._timeline.append(self._thread, batch)
-        return record.at(appended.epoch, appended.first_seq)
 
 
 class Publisher:
     """Groups, and the way to the gateway."""
 
-    def __init__(self, counter: str, outlet: str, port: int) -> None:
+    def __init__(self, counter: str, port: int) -> None:
         self._counter = Counter(counter)
-        self._outlet = OUTLETS[outlet](port)
+        self._port = port
         self._timeline = MemoryTimeline()
-        self._producers: dict[str, Producer] = {}
+        self._runs: dict[str, BenchRun] = {}
+        self._outlets: dict[str, Outlet] = {}
+        self._outlet: Outlet
 
-    async def begin(self, groups: list[str]) -> dict[str, Any]:
-        """Runs in these threads."""
+    async def begin(self, groups: list[str], outlet: str) -> dict[str, Any]:
+        """Runs in these threads, published through this outlet from now on."""
+        if outlet not in self._outlets:
+            self._outlets[outlet] = OUTLETS[outlet](self._port)
+        self._outlet = self._outlets[outlet]
+        await self._outlet.begin(groups)
         for group in groups:
-            producer = self._producers[group] = Producer(group, self._timeline)
-            await producer.begin()
+            run = self._runs[group] = BenchRun(group, self._timeline)
+            await run.begin()
         return {}
 
     async def saturate(
@@ -85,7 +66,7 @@ class Publisher:
         return {"events": len(pieces) * burst, "began": began}
 
     async def _made(self, group: str, burst: int, batched: bool) -> list[Any]:
-        events = [await self._producers[group].append(0) for _ in range(burst)]
+        events = [event for _ in range(burst) for event in await self._runs[group].append([0])]
         if batched:
             return self._outlet.encode_batch(group, events)
         return [self._outlet.encode(group, event) for event in events]
@@ -99,13 +80,13 @@ class Publisher:
             if (wait := due - time.monotonic()) > 0:
                 time.sleep(wait)  # noqa: ASYNC251
             group = groups[number % len(groups)]
-            event = await self._producers[group].append(time.monotonic_ns())
+            (event,) = await self._runs[group].append([time.monotonic_ns()])
             await self._outlet.send([self._outlet.encode(group, event)])
         return {"events": count, "began": began}
 
 
 async def main() -> None:
-    publisher = Publisher(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    publisher = Publisher(sys.argv[1], int(sys.argv[2]))
     for line in sys.stdin:
         command = json.loads(line)
         try:

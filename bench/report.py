@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     Found = dict[str, list[Figures]]
 
-NAMES = ("W1", "W2", "W3")
 COLUMNS = (
     "system",
     "load",
@@ -20,6 +19,7 @@ COLUMNS = (
     "CPU ms per 1000",
     "the same, 4 in one loop turn",
     "the same, a batch of 4",
+    "through the scripts: delivered/s, CPU",
     "p50 / p99 ms",
     "kB per idle connection",
     "lost, doubled, reordered, cut",
@@ -30,7 +30,7 @@ PHASES = {"single": "one by one", "burst": "4 in one loop turn", "batch": "a bat
 def table(found: Found) -> str:
     """Markdown: one row per system, then the goals."""
     rows = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    rows += [_row(name, workload, figures) for name, figures in found.items() for workload in NAMES]
+    rows += [_row(name, workload, figures) for name, figures in found.items() for workload in _workloads(figures)]
     return "\n".join([*rows, "", *_goals(found)])
 
 
@@ -42,28 +42,48 @@ def is_anything_wrong(found: Found) -> bool:
 def _row(name: str, workload: str, figures: list[Figures]) -> str:
     single, burst = (f"{_median(figures, workload, phase, 'cpu_ms'):.1f}" for phase in ("single", "burst"))
     batch = f"{_median(figures, workload, 'batch', 'cpu_ms'):.1f}" if (workload, "batch") in figures[0].phases else ""
+    stored = ""
+    if (workload, "stored") in figures[0].phases:
+        stored = " / ".join(f"{_median(figures, workload, 'stored', key):,.1f}" for key in ("per_s", "cpu_ms"))
     per_s = _median(figures, workload, "burst", "per_s")
     latency = " / ".join(f"{_median(figures, workload, 'steady', key):.2f}" for key in ("p50_ms", "p99_ms"))
     idle = ", ".join(f"{kb:.1f}" for figure in figures for kb in figure.idle_kb.values())
     wrong = ", ".join(
         str(sum(figure.wrong.get(key, 0) for figure in figures)) for key in ("lost", "doubled", "reordered", "closed")
     )
-    return f"| {name} | {workload} | {per_s:,.0f} | {single} | {burst} | {batch} | {latency} | {idle} | {wrong} |"
+    cells = (name, workload, f"{per_s:,.0f}", single, burst, batch, stored, latency, idle, wrong)
+    return f"| {' | '.join(cells)} |"
 
 
 def _goals(found: Found) -> Iterable[str]:
-    ours, floor = found.get("ours"), found.get("floor")
-    if not ours or not floor:
+    for where in ("", ", redis"):
+        ours, floor = found.get(f"ours{where}"), found.get(f"floor{where}")
+        if ours and floor:
+            yield from _ratios(where, ours, floor)
+    ours = found.get("ours")
+    if not ours:
         return
-    for workload in NAMES:
-        base = _median(floor, workload, "single", "cpu_ms")
-        for phase, goal in (("single", 1.4), ("burst", 0.5), ("batch", 0.5)):
-            ratio = _median(ours, workload, phase, "cpu_ms") / base
-            yield _goal(f"{workload}, {PHASES[phase]}: ours / the floor's single write", ratio, goal)
     for kb in ours[0].idle_kb.items():
         yield _goal(f"kB per idle connection, {kb[0]} of them", kb[1], 15)
     for count, worst_ms in ours[0].worst_ms.items():
         yield _goal(f"ms that the loop was blocked at most while {count} connected", worst_ms, 50)
+
+
+def _ratios(where: str, ours: list[Figures], floor: list[Figures]) -> Iterable[str]:
+    for workload in _workloads(ours):
+        base = _median(floor, workload, "single", "cpu_ms")
+        for phase, goal in (("single", 1.4), ("burst", 0.5), ("batch", 0.5)):
+            ratio = _median(ours, workload, phase, "cpu_ms") / base
+            rounds = [
+                mine.phases[workload, phase]["cpu_ms"] / its.phases[workload, "single"]["cpu_ms"]
+                for mine, its in zip(ours, floor, strict=True)
+            ]
+            what = f"{workload}{where}, {PHASES[phase]}: ours / the floor's single write"
+            yield _goal(what, ratio, goal) + f" (rounds: {min(rounds):.2f} to {max(rounds):.2f})"
+
+
+def _workloads(figures: list[Figures]) -> list[str]:
+    return list(dict.fromkeys(workload for workload, _ in figures[0].phases))
 
 
 def _goal(what: str, value: float, goal: float) -> str:

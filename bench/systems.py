@@ -14,6 +14,7 @@ class System:
     command: of the gateway's process; ``{redis}`` is Valkey's port.
     client: how its clients greet (``clients``).
     outlet: how it is published to (``outlets``).
+    store: the outlet that appends, where that is another one; latencies are measured through it.
     factor: how much of a workload's events suffice, the slower the fewer.
     """
 
@@ -21,6 +22,7 @@ class System:
     command: list[str]
     client: str
     outlet: str
+    store: str | None = None
     factor: float = 1.0
 
     @property
@@ -35,26 +37,28 @@ class System:
 SYSTEMS = (
     System("floor", python("bench.gateways.floor"), "floor", "floor"),
     System("ours", python("bench.gateways.ours", "sockets"), "signalr", "feed"),
-    System("ours, plain ASGI", python("bench.gateways.ours", "asgi"), "signalr", "feed", 0.5),
+    System("ours, plain ASGI", python("bench.gateways.ours", "asgi"), "signalr", "feed", factor=0.5),
+    System("floor, redis", python("bench.gateways.floor_redis", "{redis}"), "floor_redis", "redis", "store"),
+    System("ours, redis", python("bench.gateways.ours_redis", "{redis}"), "signalr", "redis", "store"),
     System(
         "socket.io (Node), Redis adapter",
         ["node", str(ROOT / "bench" / "gateways" / "socketio_node.mjs"), "{redis}"],
         "socketio",
         "socketio_node",
-        0.5,
+        factor=0.5,
     ),
     System(
         "python-socketio, Redis manager",
         python("bench.gateways.socketio_python", "{redis}"),
         "socketio",
         "socketio_python",
-        0.1,
+        factor=0.1,
     ),
     System(
         "Django Channels, channels_redis",
         python("bench.gateways.channels_redis", "{redis}"),
         "channels",
         "channels",
-        0.04,
+        factor=0.04,
     ),
 )

@@ -34,7 +34,13 @@ class Echo(asyncio.Protocol):
         self.transport.write(
             answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", is_text=True)
         )
-        GROUPS.setdefault(GROUP.search(data)[1], []).append(self.transport)  # type: ignore[index]
+        group = GROUP.search(data)[1]  # type: ignore[index]
+        members = GROUPS.setdefault(group, [])
+        members.append(self.transport)
+        self.joined(group, members)
+
+    def joined(self, group: bytes, members: list[asyncio.Transport]) -> None:
+        """For a floor that must ask for a group's messages."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         for group in GROUPS.values():
@@ -51,7 +57,7 @@ def publish(group: bytes, target: bytes, body: bytes, epoch: int, seq: int) -> N
 async def main() -> None:
     loop, lag = asyncio.get_running_loop(), Lag()
 
-    def stats() -> dict[str, Any]:
+    async def stats() -> dict[str, Any]:
         return {"worst_ms": lag.take() * 1000}
 
     clients = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from bench.feed import FeedProtocol, Lag
-from bench.gateways.auth import SECRET
+from bench.gateways.auth import KEYS
 from bench.gateways.common import run, serve_uvicorn
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
 from streamsink.backends.gateway.turn import Turn
@@ -16,7 +16,7 @@ from streamsink.hosts.sockets import websocket_protocol
 
 
 async def main(path: str) -> None:
-    delivery = GatewayDelivery([SECRET], bounds=GatewayBounds(close_s=0.2))
+    delivery = GatewayDelivery(KEYS, bounds=GatewayBounds(close_s=0.2))
     hub, lag, targets = delivery.hub, Lag(), {}
     turn = Turn(hub.publish)
 
@@ -28,7 +28,7 @@ async def main(path: str) -> None:
         name, at = target.decode(), str(epoch)
         turn.put(group.decode(), [Event(name, body, at, place) for place, body in enumerate(bodies, seq)])
 
-    def stats() -> dict[str, Any]:
+    async def stats() -> dict[str, Any]:
         return {"worst_ms": lag.take() * 1000, "slow": hub.slow_readers, "connections": len(hub)}
 
     loop = asyncio.get_running_loop()

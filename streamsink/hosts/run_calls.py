@@ -13,6 +13,7 @@ from streamsink.core.errors import (
     KeyReusedError,
     NotFoundError,
     TooLargeError,
+    UnavailableError,
 )
 from streamsink.core.events import USER_MESSAGE, Envelope, Terminal
 from streamsink.core.names import AGENT_NAME, CORRELATION_ID, IDEMPOTENCY_KEY
@@ -20,6 +21,7 @@ from streamsink.core.runs import Accepted, RunRequest
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.http import Call, Reply, json_reply, read_json
+from streamsink.hosts.late_starts import start_if_accepted
 from streamsink.hosts.responses import response_text
 
 if TYPE_CHECKING:
@@ -145,15 +147,20 @@ class RunCalls:
 
     async def _start(self, asked: _Asked, user: User) -> Accepted:
         request = self._request(asked)
-        accepted = await self._sink.accept_run(asked.thread, request)
+        job = Job(
+            thread=asked.thread,
+            request=request,
+            user_id=_account(asked, user),
+            prompt=asked.prompt,
+            answer=asked.answer,
+        )
+        try:
+            accepted = await self._sink.accept_run(asked.thread, request)
+        except UnavailableError:
+            if asked.answer is None:  # its id is this request's alone
+                self._sink.tasks.start(start_if_accepted(self._sink, self._host, job), name="streamsink late start")
+            raise
         if accepted.fresh:
-            job = Job(
-                thread=asked.thread,
-                request=request,
-                user_id=_account(asked, user),
-                prompt=asked.prompt,
-                answer=asked.answer,
-            )
             await self._host.start(job)
         return accepted
 

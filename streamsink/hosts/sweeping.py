@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import StreamSinkError
 from streamsink.core.runtime import TaskOwner
+from streamsink.hosts.failures import frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,3 +41,5 @@ async def _sweep(sink: StreamSink) -> None:
             await sink.sweep()
         except StreamSinkError as error:
             _log.warning("sweeping failed, trying again: %s", type(error).__name__)
+        except Exception as error:  # nobody would notice that nothing is ended any more
+            _log.error("sweeping failed, trying again: %s", frames(error))

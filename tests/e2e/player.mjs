@@ -1,13 +1,12 @@
 // Plays people: reads one scenario (JSON) from standard input, writes one result per person (JSON lines).
 //
-// Scenario: {baseUrl, agent, people: [{threadId?, headers, prompts: [text], tabs}]}. Each person makes a thread unless
+// Scenario: {baseUrl, agent, waitS, people: [{threadId?, headers, prompts: [text], tabs}]}. Each person makes a thread unless
 // one is named, opens `tabs` connections to it with the real client, asks each prompt when the one before has ended,
 // waits until every tab shows the end, then opens one more tab ("reload") and waits for it.
 import { createRequire } from "node:module";
 import { AgentApi, ThreadConnection } from "../../streamsink/static/client/index.js";
 
 const signalR = createRequire(import.meta.url)("@microsoft/signalr");
-const TARGET_MS = 100_000;
 
 async function main() {
   const scenario = JSON.parse(await text(process.stdin));
@@ -15,10 +14,10 @@ async function main() {
   process.exit(0);
 }
 
-async function play({ baseUrl, agent }, person, index) {
+async function play({ baseUrl, agent, waitS }, person, index) {
   const api = new AgentApi({ baseUrl, headers: () => person.headers ?? {} });
   const threadId = person.threadId ?? (await patiently(() => api.createThread()));
-  const open = () => openTab({ baseUrl, api, threadId, headers: person.headers ?? {} });
+  const open = () => openTab({ baseUrl, api, threadId, waitS, headers: person.headers ?? {} });
   const tabs = Array.from({ length: person.tabs ?? 1 }, open);
   for (const [turn, prompt] of person.prompts.entries()) {
     await patiently(() => tabs[0].thread.run(agent, prompt, { key: `${threadId}-${turn}` }));
@@ -33,7 +32,7 @@ async function play({ baseUrl, agent }, person, index) {
   process.stdout.write(JSON.stringify(result) + "\n");
 }
 
-function openTab({ baseUrl, api, threadId, headers }) {
+function openTab({ baseUrl, api, threadId, waitS, headers }) {
   const thread = new ThreadConnection({ threadId, signalR, api, baseUrl, httpOptions: { headers } });
   const waiting = new Set();
   let reconnects = 0;
@@ -43,12 +42,12 @@ function openTab({ baseUrl, api, threadId, headers }) {
     waiting.forEach((check) => check());
   };
   thread.open();
-  return { thread, reconnects: () => reconnects, until: (done) => until(thread, waiting, done) };
+  return { thread, reconnects: () => reconnects, until: (done) => until(thread, waiting, waitS, done) };
 }
 
-function until(thread, waiting, done) {
+function until(thread, waiting, waitS, done) {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error(`late: ${JSON.stringify(thread.status)}`)), TARGET_MS);
+    const late = setTimeout(() => reject(new Error(`late: ${JSON.stringify(thread.status)}`)), waitS * 1000);
     const check = () => {
       if (thread.status.connection === "closed") reject(thread.status.error);
       else if (!done(thread.state)) return;

@@ -1,58 +1,112 @@
-"""A TCP proxy that cuts connections at exact places in what the server says."""
+"""A TCP proxy: it spreads connections over several servers, and cuts them at exact places in what those say."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
+    from random import Random
 
-__all__ = ["CuttingProxy", "cutting_proxy"]
+__all__ = ["CuttingProxy", "cutting_proxy", "forwarding"]
 
 _READ_BYTES = 65_536
+_CUT_S = 0.1
 
 CutAfter = Callable[[int], int | None]
 
 
 class CuttingProxy:
-    """Forwards to one address.
+    """Gives each connection to the next of its servers, in turn; one that refuses it is passed over.
 
     Args:
+        targets: the servers' URLs.
         cut_after: asked for each connection, with the number of cuts so far: how many bytes of the server's may
             pass before it is cut without a word; None: it is not cut.
+
+    Attributes:
+        targets: may be changed; connections that there are stay.
+        cuts: by ``cut_after`` and ``cut_one``.
+        taken: how many connections each server took, by its URL.
     """
 
-    def __init__(self, host: str, port: int, cut_after: CutAfter) -> None:
-        self._target = (host, port)
+    def __init__(self, targets: Iterable[str], cut_after: CutAfter = lambda so_far: None) -> None:
+        self.targets = list(targets)
         self._cut_after = cut_after
+        self._turn = 0
         self.cuts = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.taken: Counter[str] = Counter()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def switch(self, *targets: str) -> None:
+        """From now on to these; connections to the others are cut."""
+        self.targets = list(targets)
+        self.cut_all()
+
+    def cut_one(self, chance: Random) -> None:
+        """Cut any connection now."""
+        there = [writer for writer in self._writers if not writer.transport.is_closing()]
+        if there:
+            chance.choice(there).transport.abort()
+            self.cuts += 1
+
+    def cut_all(self) -> None:
+        """Cut every connection now."""
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection."""
-        try:
-            server_reader, server_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await task
+
+    async def aclose(self) -> None:
+        """Cut everything, and wait for it."""
+        while self._tasks:
+            self.cut_all()
+            await asyncio.wait(self._tasks, timeout=_CUT_S)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server = await self._connect()
+        if server is None:
             writer.transport.abort()
             return
+        server_reader, server_writer = server
         pair = (writer, server_writer)
         self._writers.update(pair)
         up = asyncio.create_task(self._pipe(reader, server_writer, None))
         down = asyncio.create_task(self._pipe(server_reader, writer, self._cut_after(self.cuts)))
-        self._tasks.update((up, down))
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         for each in pair:
             each.transport.abort()
         for task in (up, down):
             task.cancel()
         await asyncio.wait({up, down})
-        self._tasks.difference_update((up, down))
         self._writers.difference_update(pair)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in range(len(self.targets)):
+            target = self.targets[self._turn % len(self.targets)]
+            self._turn += 1
+            parts = urlsplit(target)
+            try:
+                server = await asyncio.open_connection(parts.hostname, parts.port)
+            except OSError:
+                continue
+            if target not in self.targets:  # switched meanwhile
+                server[1].transport.abort()
+                return None
+            self.taken[target] += 1
+            return server
+        return None
 
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowance: int | None) -> None:
         try:
@@ -71,21 +125,23 @@ class CuttingProxy:
         except OSError:
             return
 
-    def cut_all(self) -> None:
-        """Cut every connection now."""
-        for writer in self._writers:
-            writer.transport.abort()
+
+@asynccontextmanager
+async def forwarding(proxy: CuttingProxy) -> AsyncIterator[int]:
+    """The proxy on a free port."""
+    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
+    try:
+        port: int = server.sockets[0].getsockname()[1]
+        yield port
+    finally:
+        server.close()
+        await proxy.aclose()
+        await server.wait_closed()
 
 
 @asynccontextmanager
 async def cutting_proxy(url: str, cut_after: CutAfter = lambda so_far: None) -> AsyncIterator[tuple[str, CuttingProxy]]:
     """A proxy in front of ``url``; gives its own URL and itself."""
-    parts = urlsplit(url)
-    proxy = CuttingProxy(parts.hostname or "127.0.0.1", parts.port or 80, cut_after)
-    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", proxy
-    finally:
-        server.close()
-        proxy.cut_all()
-        await server.wait_closed()
+    proxy = CuttingProxy([url], cut_after)
+    async with forwarding(proxy) as port:
+        yield f"http://127.0.0.1:{port}", proxy

@@ -97,10 +97,9 @@ async def test_a_run_is_stopped() -> None:
 async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> None:
     """What comes afterwards is shown, the hole is not asked for again and again, and the next run is whole."""
     one, two = Gate(), Gate()
-    down = False
     async with (
         world(held("before ", one, "meanwhile ", two, "after"), history="none") as app,
-        cutting_proxy(app.url, lambda so_far: 0 if down else None) as (url, proxy),
+        cutting_proxy(app.url) as (url, proxy),
     ):
         thread = await thread_of(url, "ann")
         async with (
@@ -110,12 +109,11 @@ async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> N
             await tab.do(run=[AGENT, "go"])
             await tab.until(shows("before "))
             await one.reached.wait()
-            down = True
-            proxy.cut_all()
+            proxy.switch()
             await tab.until(lambda seen: seen["status"]["connection"] != "live")
             one.opened.set()
             await spared.until(shows("before meanwhile "))
-            down = False
+            proxy.switch(app.url)
             await tab.live()
             assert tab.seen["status"]["history"] == "lost"
             two.opened.set()
@@ -135,10 +133,9 @@ async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> N
 async def test_a_run_that_ended_while_the_connection_was_down_is_not_shown_as_running() -> None:
     """Its text is whole when its response is still known; that a part went by is said all the same."""
     gate = Gate()
-    down = False
     async with (
         world(held("before ", gate, "after"), history="none") as app,
-        cutting_proxy(app.url, lambda so_far: 0 if down else None) as (url, proxy),
+        cutting_proxy(app.url) as (url, proxy),
     ):
         thread = await thread_of(url, "ann")
         async with (
@@ -147,12 +144,11 @@ async def test_a_run_that_ended_while_the_connection_was_down_is_not_shown_as_ru
         ):
             await tab.do(run=[AGENT, "go"])
             await tab.until(shows("before "))
-            down = True
-            proxy.cut_all()
+            proxy.switch()
             await tab.until(lambda seen: seen["status"]["connection"] != "live")
             gate.opened.set()
             await spared.until(ended(1))
-            down = False
+            proxy.switch(app.url)
             seen = await tab.until(ended(1))
 
     assert (seen["runs"][0]["status"], seen["runs"][0]["text"]) == ("completed", "before after")

@@ -1,4 +1,4 @@
-"""The page in Chromium, on the memory backend, with the TravelPlanner and with agents that misbehave."""
+"""The page in Chromium, with the TravelPlanner and with agents that misbehave; what nodes share, on several, too."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from playwright.async_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from streamsink.core.settings import Limits, Settings
+from streamsink.core.settings import Settings
 from streamsink.demo.scripted import Pause, ScriptedChatClient, Text
 from streamsink.demo.travel_planner import TravelScript, create_agent
 from streamsink.hosts.asgi import StreamApp
-from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.serving import serving
 from tests.e2e.browser import browser
 from tests.e2e.proxy import cutting_proxy
+from tests.e2e.world import Cluster, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,12 +34,10 @@ FOLLOW_UP = "Include neighbouring countries as well"
 
 
 @asynccontextmanager
-async def site(*agents: Agent) -> AsyncIterator[str]:
-    """The app on a free port, under its own roof."""
-    settings = Settings(limits=Limits(requests_per_minute=100_000))
-    app = StreamApp(agents or (planner(),), settings=settings)
-    async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
-        yield url
+async def site(*agents: Agent, on: Cluster | None = None) -> AsyncIterator[str]:
+    """The app on a free port, under its own roof; everybody may come."""
+    async with world(*(agents or (planner(),)), on=on, identify=None) as app:
+        yield app.url
 
 
 def planner(*, token_interval_s: float = 0.002) -> Agent:
@@ -72,9 +70,9 @@ async def shown(page: Page) -> str:
     return str(await page.locator("#log").evaluate("log => log.textContent"))
 
 
-async def test_a_conversation_of_several_turns() -> None:
+async def test_a_conversation_of_several_turns(on: Cluster | None) -> None:
     """The first visit: a prompt, tools as they happen, an answer in Markdown, and a turn that builds on it."""
-    async with site() as url, browser() as visitor:
+    async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await page.get_by_role("button", name=FIRST).click()
         await expect(page.locator("details").filter(has_text="get_weather_forecast").first).to_be_attached()
@@ -90,8 +88,8 @@ async def test_a_conversation_of_several_turns() -> None:
         await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
-async def test_a_second_tab_and_a_reload_show_the_same() -> None:
-    async with site() as url, browser() as visitor:
+async def test_a_second_tab_and_a_reload_show_the_same(on: Cluster | None) -> None:
+    async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, FIRST)
         await expect(page.locator("article.run")).to_have_count(1)
@@ -106,10 +104,10 @@ async def test_a_second_tab_and_a_reload_show_the_same() -> None:
         assert await shown(page) == first
 
 
-async def test_dropped_connections_change_nothing() -> None:
+async def test_dropped_connections_change_nothing(on: Cluster | None) -> None:
     """Cut again and again while the answer is written; the page says that it reconnects, and misses no character."""
     async with (
-        site(planner(token_interval_s=0.01)) as url,
+        site(planner(token_interval_s=0.01), on=on) as url,
         cutting_proxy(url) as (through, proxy),
         browser() as visitor,
     ):
@@ -127,10 +125,10 @@ async def test_dropped_connections_change_nothing() -> None:
         assert await shown(uncut) == after_cuts
 
 
-async def test_stop_keeps_what_was_said() -> None:
+async def test_stop_keeps_what_was_said(on: Cluster | None) -> None:
     waiting = asyncio.Event()
     agent = speaker([Text("The beginning stays. "), Pause(waiting.wait), Text("never")], [Text("The next answer.")])
-    async with site(agent) as url, browser() as visitor:
+    async with site(agent, on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, "go")
         await expect(page.locator("article.run")).to_contain_text("The beginning stays.")

@@ -1,41 +1,61 @@
-"""An app with scripted agents on a real port, and people played by the real client in Node."""
+"""An app with scripted agents on real ports, one node or several, and people played by the real client in Node."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_framework import Agent
 
+from streamsink.backends.redis.factory import redis_sink
+from streamsink.backends.redis.settings import RedisSettings
+from streamsink.core.runtime import Runtime
+from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Limits, Settings, Times
 from streamsink.demo.scripted import ScriptedChatClient, Text
 from streamsink.hosts.asgi import StreamApp
 from streamsink.hosts.sockets import websocket_protocol
 from streamsink.testing.serving import serving
+from tests.e2e.proxy import CuttingProxy, forwarding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from streamsink.core.identity import Request, User
 
-__all__ = ["AGENT", "World", "play", "said", "story", "storyteller", "world"]
+__all__ = ["AGENT", "Cluster", "World", "play", "said", "story", "storyteller", "world"]
 
 AGENT: Final = "Storyteller"
 _PLAYER: Final = Path(__file__).with_name("player.mjs")
-_PLAY_S: Final = 110.0
+_WAIT_S: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Several nodes on one Redis."""
+
+    redis_url: str
+    nodes: int
+    prefix: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A running app."""
+    """A running app.
+
+    Attributes:
+        url: of the app; of several nodes, that of the balancer in front of them.
+        balancer: gives each connection to the next node; None: there is one node, and no balancer.
+    """
 
     url: str
-    app: StreamApp
+    balancer: CuttingProxy | None = None
 
 
 def story(prompt: str) -> str:
@@ -62,19 +82,55 @@ def by_header(request: Request) -> User | None:
 
 
 @asynccontextmanager
-async def world(*agents: Agent, history: str | None = None, **more: Any) -> AsyncIterator[World]:
-    """The app on a free port."""
+async def world(
+    *agents: Agent, on: Cluster | None = None, history: str | None = None, **more: Any
+) -> AsyncIterator[World]:
+    """The app on a free port.
+
+    Args:
+        on: nodes that share a Redis; None: one node on the memory backend.
+        history: who keeps the timelines of that one node; None: the backend.
+        more: further arguments of :class:`StreamApp`.
+    """
+    more = {"identify": by_header, **more}
+    async with AsyncExitStack() as stack:
+        if on is None:
+            yield World(await stack.enter_async_context(_node(agents, _settings(history=history), **more)))
+            return
+        urls = [await stack.enter_async_context(_redis_node(agents, on, **more)) for _ in range(on.nodes)]
+        balancer = CuttingProxy(urls)
+        port = await stack.enter_async_context(forwarding(balancer))
+        yield World(f"http://127.0.0.1:{port}", balancer)
+
+
+def _settings(**more: Any) -> Settings:
     limits = Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000)
-    settings = Settings(limits=limits, times=Times(drain_s=0.1), history=history)
-    app = StreamApp(agents or (storyteller(),), settings=settings, identify=by_header, **more)
+    return Settings(limits=limits, times=Times(drain_s=0.1), **more)
+
+
+@asynccontextmanager
+async def _redis_node(agents: Sequence[Agent], on: Cluster, **more: Any) -> AsyncIterator[str]:
+    settings = _settings(secret=SecretRing.parse(f"k1:{'s' * 48}"))
+    own = RedisSettings(url=on.redis_url, prefix=on.prefix)
+    async with redis_sink(settings, own, Runtime()) as sink, _node(agents, settings, sink=sink, **more) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _node(agents: Sequence[Agent], settings: Settings, **more: Any) -> AsyncIterator[str]:
+    app = StreamApp(agents or (storyteller(),), settings=settings, **more)
     async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
-        yield World(url, app)
+        yield url
 
 
-async def play(url: str, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def play(url: str, people: list[dict[str, Any]], *, wait_s: float = _WAIT_S) -> list[dict[str, Any]]:
     """What each of them saw, in their order.
 
+    Args:
+        wait_s: for the end of one run.
+
     Raises:
+        TimeoutError: it took too long.
         AssertionError: a person did not see the end of every run; says what the player said.
     """
     node = shutil.which("node")
@@ -87,9 +143,9 @@ async def play(url: str, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    scenario = {"baseUrl": url, "agent": AGENT, "people": people}
+    scenario = {"baseUrl": url, "agent": AGENT, "waitS": wait_s, "people": people}
     try:
-        async with asyncio.timeout(_PLAY_S):
+        async with asyncio.timeout(wait_s * max(len(person["prompts"]) for person in people)):
             out, err = await process.communicate(json.dumps(scenario).encode())
     finally:
         if process.returncode is None:

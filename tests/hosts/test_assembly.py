@@ -60,11 +60,14 @@ async def test_a_host_that_cannot_be_made_leaves_nothing_open() -> None:
 
 @virtual_time
 async def test_runs_whose_producer_has_died_are_ended_though_nobody_looks(caplog: pytest.LogCaptureFixture) -> None:
-    """And a store that fails for a while does not end the sweeping."""
+    """And neither a store that fails for a while nor somebody's bug ends the sweeping."""
     async with memory_sink() as sink:
         await sink.accept_run(T, RunRequest(correlation_id="r", agent_name="a"))
         await sink.begin_attempt(T, "r", lease_s=20)
-        sweep, failures = sink.sweep, [UnavailableError("the store is down at redis://:swordfish@x")]
+        sweep, failures = (
+            sink.sweep,
+            [UnavailableError("the store is down at redis://:swordfish@x"), ValueError("swordfish")],
+        )
 
         async def failing(thread: str | None = None) -> object:
             if failures:
@@ -80,6 +83,7 @@ async def test_runs_whose_producer_has_died_are_ended_though_nobody_looks(caplog
         assert [event.target for event in page.events] == ["agentDone"]
         assert ends(await events_of(sink, T)) == [("failed", "producer_lost")]
     assert "UnavailableError" in caplog.text
+    assert "ValueError" in caplog.text
     assert "swordfish" not in caplog.text
 
 

@@ -51,6 +51,58 @@ async def test_a_run_behind_one_of_another_node_does_not_hold_up_the_end() -> No
         assert await there.done() == [("failed", "queue_timeout")]
 
 
+def unreachable_for(seconds: float, call: Any) -> Any:
+    """A call of a store that cannot be reached at first."""
+    back_at = asyncio.get_running_loop().time() + seconds
+
+    async def called(*args: Any, **more: Any) -> Any:
+        if asyncio.get_running_loop().time() < back_at:
+            raise UnavailableError("not now")
+        return await call(*args, **more)
+
+    return called
+
+
+@virtual_time
+@pytest.mark.parametrize("method", ["wait_turn", "begin_attempt"])
+async def test_a_store_that_is_back_soon_costs_no_run(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what asks for the turn nor what asks whether the run has begun is answered for a while."""
+    async with bench([Text("Hello")]) as there:
+        for name in (method, "get_run"):
+            monkeypatch.setattr(there.sink, name, unreachable_for(20, getattr(there.sink, name)))
+        await there.start()
+
+        assert await there.done() == [("completed", None)]
+
+
+@virtual_time
+async def test_a_store_that_stays_away_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench([Text("Hello")]) as there:
+        for name in ("wait_turn", "get_run"):
+            monkeypatch.setattr(there.sink, name, unreachable_for(100, getattr(there.sink, name)))
+        await there.start(queue_timeout_s=60)
+        await asyncio.sleep(there.sink.options.give_up_s + 1)
+        assert "run r1 was lost" in caplog.text
+        await asyncio.sleep(100)
+
+        assert await there.done() == [("failed", "queue_timeout")]
+
+
+@virtual_time
+async def test_an_agent_is_asked_once_even_if_the_store_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model([Text("Half")])
+    async with bench(agents=[make_agent(model)]) as there:
+        monkeypatch.setattr(there.sink, "send", unreachable_for(100, there.sink.send))
+        monkeypatch.setattr(there.sink, "renew", unreachable_for(100, there.sink.renew))
+        await there.start()
+        await asyncio.sleep(120)
+
+        assert await there.done() == [("failed", "producer_lost")]
+        assert len(model.heard) == 1
+
+
 @virtual_time
 async def test_stopping_ends_what_runs_and_what_waits_visibly() -> None:
     gate = Gate()

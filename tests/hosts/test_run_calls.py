@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streamsink.core.errors import UnavailableError
 from streamsink.core.identity import Request, User
 from streamsink.core.settings import Limits, Settings
 from streamsink.demo.scripted import Pause
@@ -46,6 +47,37 @@ async def test_a_caller_who_is_gone_leaves_no_run_that_never_starts(monkeypatch:
         with pytest.raises(asyncio.CancelledError):
             await request
 
+        assert await site.done(thread) == [("completed", None)]
+
+
+@virtual_time
+@pytest.mark.parametrize("has_happened", [True, False])
+async def test_a_run_whose_acceptance_was_not_heard_of_is_executed_once(
+    has_happened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store does not answer in time, and the caller, who is told so, asks again with the same key."""
+    async with running_site() as site:
+        thread = await site.thread()
+        accept, get_run = site.sink.accept_run, site.sink.get_run
+
+        async def unheard(*args: Any) -> Any:
+            monkeypatch.setattr(site.sink, "accept_run", accept)
+            monkeypatch.setattr(site.sink, "get_run", fails_once)
+            if has_happened:
+                await accept(*args)
+            raise UnavailableError("no answer in time")
+
+        async def fails_once(*args: Any) -> Any:
+            monkeypatch.setattr(site.sink, "get_run", get_run)
+            raise UnavailableError("no answer in time")
+
+        monkeypatch.setattr(site.sink, "accept_run", unheard)
+        assert_error(await site.run(thread, idempotency_key="k"), 503, "unavailable")
+        again = await site.run(thread, idempotency_key="k")
+
+        assert again.status_code == 202
+        assert await site.done(thread) == [("completed", None)]
+        await asyncio.sleep(120)
         assert await site.done(thread) == [("completed", None)]
 
 

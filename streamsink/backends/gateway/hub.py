@@ -162,8 +162,12 @@ class Hub:
             return 0
         for follower in there.followers:
             follower.put(events)
-        self._write(there.members.values(), lambda protocol: protocol.events(events))
-        return len(there.members)
+        members = tuple(there.members.values())
+        if len(members) == 1:  # as most threads have it
+            self._write_one(members[0], members[0].protocol.events(events))
+        else:
+            self._write(members, lambda protocol: protocol.events(events))
+        return len(members)
 
     def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
         """Send a call to whoever is meant; nobody is no error."""
@@ -198,10 +202,14 @@ class Hub:
             frame = frames.get(member.protocol)
             if frame is None:
                 frame = frames[member.protocol] = encode(member.protocol)
-            if member.transport.buffered_bytes > self._max_buffered_bytes:
-                self._shed(member)
-            else:
-                member.transport.write(frame)
+            self._write_one(member, frame)
+
+    def _write_one(self, member: _Member, frame: Frame) -> None:
+        transport = member.transport
+        if transport.buffered_bytes > self._max_buffered_bytes:
+            self._shed(member)
+        else:
+            transport.write(frame)
 
     @asynccontextmanager
     async def subscribe(self, group: str) -> AsyncIterator[Follower]:

@@ -32,17 +32,14 @@ class Turn:
     ) -> None:
         self._publish = publish
         self._defer = defer
-        self._waiting: dict[str, list[Event]] = {}
+        self._waiting: dict[str, Sequence[Event]] = {}
 
     def put(self, group: str, events: Sequence[Event]) -> None:
         """Publish events, after those of this group that wait."""
-        waiting = self._waiting.get(group)
-        if waiting is not None:
-            waiting.extend(events)
-            return
-        if not self._waiting:
+        waiting = self._waiting
+        if not waiting:
             self._call_soon(self._end)
-        self._waiting[group] = list(events)
+        waiting[group] = [*waiting[group], *events] if group in waiting else events
 
     def flush(self) -> None:
         """Publish all that waits now."""

@@ -33,7 +33,7 @@ _log = logging.getLogger("streamsink")
 
 _NODE_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _IN_USE: Final = "The connection is already in use"
-# As many as one round trip of the store carries.
+# Some round trips of the store, so that nothing else waits for long.
 _AT_ONCE: Final = 250
 # A tombstone is there for as long as a refresh of its connection may still be on its way.
 _SHORTEST_TOMBSTONE_MS: Final = 60_000

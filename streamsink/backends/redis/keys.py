@@ -6,6 +6,7 @@ no database, keys do: a channel's name says which.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 __all__ = ["Keys"]
@@ -47,12 +48,17 @@ class Keys:
 
     def node(self, node_id: str) -> bytes:
         """The channel on which a node listens."""
-        return f"{self._prefix}:node:{{{quote(node_id, safe='')}}}:{self._database}".encode()
+        return f"{self._prefix}:node:{{{_quoted(node_id)}}}:{self._database}".encode()
 
     def connection(self, connection_id: str) -> bytes:
         """Which node has a client's connection."""
-        return f"{self._prefix}:conn:{{{quote(connection_id, safe='')}}}".encode()
+        return f"{self._prefix}:conn:{{{_quoted(connection_id)}}}".encode()
 
     def _of(self, thread: str, what: str) -> bytes:
         # Encoded, so that no id can close the hash tag or reach into another name.
-        return f"{self._prefix}:{{{quote(thread, safe='')}}}:{what}".encode()
+        return f"{self._prefix}:{{{_quoted(thread)}}}:{what}".encode()
+
+
+@lru_cache(maxsize=4_096)  # each append names three keys of its thread
+def _quoted(text: str) -> str:
+    return quote(text, safe="")

@@ -69,7 +69,8 @@ def servers_of(url: str, *, timeout_s: float) -> Servers:
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
-        "socket_timeout": timeout_s,
+        # Not for every reply: a store has a time limit of its own, and redis-py's would cost more than the rest.
+        "socket_timeout": None,
         "socket_connect_timeout": timeout_s,
         "max_connections": _CONNECTIONS,
         # Once, for a pooled connection that has gone stale. Patience is for who waits for the answer.

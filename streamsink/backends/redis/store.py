@@ -7,8 +7,9 @@ import logging
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
+from hiredis import pack_command
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -20,6 +21,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamsink.core.errors import UnavailableError
@@ -37,9 +39,11 @@ __all__ = ["RedisStore"]
 
 _log = logging.getLogger("streamsink")
 
-# What waits shares a round trip, up to here: about 5 ms of the server's time.
-_MAX_AT_ONCE: Final = 250
+# What waits shares a round trip, up to here: about 2 ms of the server's time.
+_MAX_AT_ONCE: Final = 100
 _MAX_WAITING: Final = 20_000
+# While the server works on what some have sent, another one packs.
+_SENDERS: Final = 3
 _READY_S: Final = 60
 
 
@@ -68,7 +72,8 @@ class RedisStore:
         self._timeout_s = timeout_s
         self._waiting: deque[_Call] = deque()
         self._tasks = TaskOwner()
-        self._sender: asyncio.Task[None] | None = None
+        self._senders = 0
+        self._is_starting = False
         self._is_closed = False
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> Any:
@@ -83,23 +88,27 @@ class RedisStore:
             raise UnavailableError("the store is closed")
         if len(self._waiting) >= _MAX_WAITING:
             raise UnavailableError("too much is waiting for Redis")
-        call = _Call(script, keys, args, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        call = _Call(script, keys, args, loop.create_future())
         self._waiting.append(call)
-        if self._sender is None:
-            self._sender = self._tasks.start(self._send_all(), name="streamsink redis calls")
+        if not self._is_starting and self._senders < _SENDERS:
+            self._is_starting = True
+            self._senders += 1
+            self._tasks.start(self._send_all(), name="streamsink redis calls")
+        timer = loop.call_later(self._timeout_s, _expire, call)  # at a third of what asyncio.timeout costs
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await call.reply
-        except TimeoutError:
-            raise UnavailableError("Redis did not answer in time") from None
+            return await call.reply
+        finally:
+            timer.cancel()
 
     async def _send_all(self) -> None:
+        self._is_starting = False
         try:
             while self._waiting:
                 calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MAX_AT_ONCE))]
                 await self._send([call for call in calls if not call.reply.done()])
         finally:
-            self._sender = None
+            self._senders -= 1
 
     async def _send(self, calls: Sequence[_Call]) -> None:
         try:
@@ -121,18 +130,33 @@ class RedisStore:
 
     async def _replies(self, calls: Sequence[_Call]) -> list[Any]:
         replies = await self._pipelined(calls)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            # A restart, a failover or a flush has emptied its cache. What has happened is recognised as repeated.
-            for script in {call.script for call in calls}:
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            # A restart, a failover or a flush has emptied the server's cache. The others have happened: another node
+            # may have loaded their scripts between two calls.
+            again = [calls[i] for i in unknown]
+            for script in {call.script for call in again}:
                 await self.client.script_load(script.source)
-            replies = await self._pipelined(calls)
+            for i, reply in zip(unknown, await self._pipelined(again), strict=True):
+                replies[i] = reply
         return replies
 
     async def _pipelined(self, calls: Sequence[_Call]) -> list[Any]:
-        async with self.client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.evalsha(call.script.sha, len(call.keys), *cast(Any, call.keys), *call.args)
-            return await pipeline.execute(raise_on_error=False)
+        """The same as a pipeline of redis-py, at a fifth of its cost."""
+        commands = b"".join([_packed(call) for call in calls])
+        try:
+            return await self._exchange(commands, len(calls))
+        except RedisConnectionError:  # once more, for a pooled connection that has gone stale
+            return await self._exchange(commands, len(calls))
+
+    async def _exchange(self, commands: bytes, count: int) -> list[Any]:
+        pool: Any = self.client.connection_pool  # not typed
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command(commands)
+            return [await _reply(connection) for _ in range(count)]
+        finally:  # one with replies still to come has been disconnected
+            await pool.release(connection)
 
     @contextmanager
     def mapped(self) -> Iterator[None]:
@@ -170,6 +194,23 @@ class RedisStore:
         self._waiting.clear()
         await self.client.aclose()
         await self._servers.aclose()
+
+
+def _packed(call: _Call) -> bytes:
+    command: Any = ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)  # its type says: of one
+    packed: bytes = pack_command(command)
+    return packed
+
+
+async def _reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _expire(call: _Call) -> None:
+    _settle(call, UnavailableError("Redis did not answer in time"))
 
 
 def _settle(call: _Call, outcome: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from streamsink.backends.redis import replies
@@ -12,6 +13,7 @@ from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.cursor import Cursor
 from streamsink.core.documents import KeepsDocuments
 from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, ending_fields
+from streamsink.core.errors import StreamSinkError
 from streamsink.core.events import Envelope
 from streamsink.core.runtime import Runtime
 from streamsink.core.timeline import Page, Snapshot, Swept, Timeline
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
 
 __all__ = ["RedisTimeline", "Turns"]
+
+_log = logging.getLogger("streamsink")
 
 # A request that comes a month late does not bring a deleted conversation back.
 _TOMBSTONE_S: Final = 30 * 86_400
@@ -90,7 +94,8 @@ class RedisTimeline(Timeline, KeepsDocuments):
         # Before the run is there: a thread that is looked at in vain costs less than a run that nobody ends.
         await self._open.note(thread, self._runtime.now_ms() + request.queue_timeout_s * 1000)
         message = () if request.message is None else (request.message.target, request.message.body)
-        reply = await self._run(self._scripts.accept, thread, *self._kept, *_described(thread, request), *message)
+        described = (*_described(thread, request), self._runtime.new_id())
+        reply = await self._run(self._scripts.accept, thread, *self._kept, *described, *message)
         return replies.accepted(reply)
 
     async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
@@ -169,11 +174,22 @@ class RedisTimeline(Timeline, KeepsDocuments):
             _, swept = await self._sweep(thread)
             return [swept] if swept.events else []
         found: list[Swept] = []
+        failed: list[StreamSinkError] = []
         async with self._open.due(self._runtime.now_ms()) as due:
-            for each in await asyncio.gather(*[self._sweep(name) for name in due.threads]):
-                next_deadline_ms, swept = each
-                due.settle(swept.thread, next_deadline_ms)
-                found += [swept] if swept.events else []
+            outcomes = await asyncio.gather(*[self._sweep(name) for name in due.threads], return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, StreamSinkError):  # one thread's trouble is not the others'
+                    failed.append(outcome)
+                elif isinstance(outcome, BaseException):
+                    raise outcome
+                else:
+                    next_deadline_ms, swept = outcome
+                    due.settle(swept.thread, next_deadline_ms)
+                    found += [swept] if swept.events else []
+        if failed and len(failed) == len(due.threads):
+            raise failed[0]
+        if failed:
+            _log.warning("%d threads could not be swept: %s", len(failed), type(failed[0]).__name__)
         return found
 
     async def _sweep(self, thread: str) -> tuple[float | None, Swept]:

@@ -191,8 +191,8 @@ async def test_what_a_lost_epoch_showed_is_not_shown_again(world: World) -> None
 async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None:
     await world.append(1)
     await world.feeds.open("t")
-    world.hear(b"9999999999999 1 1\nx 2\n{}")
-    world.hear(b"9999999999999 2 1\nx 2\n{}")
+    world.hear(b"9999999999999 1 1 x 2\n{}")
+    world.hear(b"9999999999999 2 1 x 2\n{}")
 
     assert world.published == [1, 2]
 

@@ -26,11 +26,13 @@ def test_what_is_written_is_read_back(records: list[tuple[str, bytes]], epoch: i
         b"1 1 1",
         DELETED,
         b"1 1 1\n",
-        b"1 1\nx 0\n",
-        b"1 1 1\nx 5\nabc",
-        b"1 1 1\nx 1\nabc",
-        b"1 1 x\n",
-        b"\xff 1 1\nx 0\n",
+        b"1 1 x 0\n",
+        b"1 1 1 x 5\nabc",
+        b"1 1 1 x 1\nabc",
+        b"1 1 2 x 1\na",
+        b"1 1 2 x 1\nax\n",
+        b"1 1 x x 0\n",
+        b"\xff 1 1 x 0\n",
     ],
 )
 def test_what_is_no_batch_is_refused(payload: bytes) -> None:

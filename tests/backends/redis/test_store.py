@@ -45,6 +45,18 @@ async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(store:
     assert list(await asyncio.gather(*[store.run(ECHO, [], [each]) for each in "ab"])) == [b"a", b"b"]
 
 
+async def test_what_has_happened_does_not_happen_again_for_others_forgotten_scripts(
+    store: RedisStore,
+) -> None:
+    """Another node may have loaded some of a round trip's scripts, or all of them between two of its calls."""
+    count = Script.of("return redis.call('INCR', KEYS[1])")
+    unknown = Script.of(f"return '{fresh_prefix()}'")
+    key = fresh_prefix().encode()
+    await store.run(count, [key])
+
+    assert (await asyncio.gather(store.run(count, [key]), store.run(unknown, [])))[0] == 2
+
+
 async def test_who_has_gone_does_not_hold_up_the_others(store: RedisStore) -> None:
     gone = asyncio.ensure_future(store.run(ECHO, [], ["gone"]))
     await asyncio.sleep(0)

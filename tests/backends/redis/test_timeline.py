@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from streamsink.backends.redis.keys import Keys
+from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.settings import RedisSettings
+from streamsink.backends.redis.store import RedisStore
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import EpochChangedError, UnavailableError
@@ -22,8 +24,10 @@ from streamsink.testing.valkey import ValkeyServer
 from .support import StoreClock, fresh_prefix, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+    from streamsink.backends.redis.scripts import Script
 
 pytestmark = pytest.mark.service
 
@@ -64,12 +68,36 @@ class World:
             return int(await self.store.client.ttl(key))
 
 
+class AsksTwice(RedisStore):
+    """Whose first answers are lost."""
+
+    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> Any:
+        await super().run(script, keys, args)
+        return await super().run(script, keys, args)
+
+
 @pytest.fixture
 async def world(valkey: ValkeyServer) -> AsyncIterator[World]:
     world = World(valkey)
     await world.clock.advance(world.store)
     yield world
     await world.timeline.aclose()
+
+
+async def test_a_run_whose_acceptance_was_told_late_is_fresh(valkey: ValkeyServer) -> None:
+    """Whoever accepted it has to execute it: nobody else will. Another request for the same run finds it accepted."""
+    store = AsksTwice(servers_of(valkey.url, timeout_s=5))
+    timeline = RedisTimeline(store, Keys(fresh_prefix()))
+    message = Record("userMessage", b'{"n":1}')
+    request = RunRequest(correlation_id="r", agent_name="a", message=message, idempotency_key="k")
+    first = await timeline.accept_run("t", request)
+    again = await timeline.accept_run("t", request)
+    page = await timeline.read("t", None, limit=10, max_bytes=10_000)
+    await timeline.aclose()
+
+    assert (first.fresh, again.fresh) == (True, False)
+    assert [event.target for event in page.events] == ["userMessage"]
+    assert first.run.correlation_id == again.run.correlation_id == "r"
 
 
 async def test_a_restarted_server_begins_an_epoch_and_keeps_what_it_has(tmp_path: Path) -> None:
@@ -204,6 +232,23 @@ async def test_a_living_producer_is_looked_at_again_later(world: World) -> None:
     await world.clock.advance(world.store, 2)
 
     assert [each.thread for each in await world.timeline.sweep()] == ["t"]
+
+
+async def test_a_thread_that_cannot_be_swept_does_not_hold_up_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else's value under its key; where nothing else can be done, that is said."""
+    await world.begun("bad", lease_s=1)
+    await world.begun("t", lease_s=1)
+    with world.store.mapped():
+        await world.store.client.delete(world.keys.hash("bad"))
+        await world.store.client.set(world.keys.hash("bad"), "mine")
+    await world.clock.advance(world.store, 2)
+
+    assert [each.thread for each in await world.timeline.sweep()] == ["t"]
+    assert "UnavailableError" in caplog.text
+    with pytest.raises(UnavailableError):
+        await world.timeline.sweep()
 
 
 async def test_many_nodes_sweep_one_terminal(valkey: ValkeyServer, world: World) -> None:

@@ -38,14 +38,10 @@ local next_n = (last and last[1] == attempt) and last[2] + last[3] or 1
 if first_n ~= next_n then return { 'ORDER', next_n } end
 
 local first_seq = head.q + 1
-local events = {}
-for i = 12, #ARGV do events[i - 11] = ARGV[i] end
-append_events(head, events, keep, ttl_s)
 run.last = { attempt, first_n, count, head.e, first_seq }
 lease(run, run.lease_s, now)
-if status == '' then
-  save_run(id, run)
-else
+if status ~= '' then
   close_run(id, run, status, ARGV[9] ~= '' and ARGV[9] or nil, ARGV[10] == '1' and ARGV[11] or nil)
 end
+append(head, ARGV, 12, keep, ttl_s, 'r:' .. id, cmsgpack.pack(run))
 return { 'OK', head.e, first_seq, run.cancel and 1 or 0, 0 }

@@ -15,8 +15,9 @@ local STREAM, HASH, CHANNEL = KEYS[1], KEYS[2], KEYS[3]
 
 local KEEP_CLOSED = 200
 
+-- A number without fraction, in full: '..' alone begins to write powers of ten here.
 local function whole(n)
-  return string.format('%.0f', n)
+  return n < 1e14 and n .. '' or string.format('%.0f', n)
 end
 
 local function is_deleted()
@@ -40,7 +41,9 @@ end
 
 -- Another server than the one that appended last may have lost what that one had: what it appends is a new epoch.
 local function follow_server(head, now)
-  local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
+  local info, label = redis.call('INFO', 'replication'), 'master_replid:'
+  local at = string.find(info, label, 1, true)
+  local server = at and string.sub(info, at + #label, at + #label + 39) or ''
   if head.g ~= server or not head.e then
     open_epoch(head, now)
     head.g = server
@@ -69,26 +72,36 @@ local function trim(keep)
   redis.call('HSET', HASH, 'tr', ids[#ids])
 end
 
--- Appends behind the head, which follow_server has seen, and publishes; answers epoch, seq, target, body, … of each.
-local function append_events(head, events, keep, ttl_s)
-  if #events == 0 then return {} end
-  local epoch, first, placed, parts = whole(head.e), head.q + 1, {}, {}
-  for i = 1, #events, 2 do
+-- Appends events[from], …, behind the head, which follow_server has seen, and publishes. With the head another field of
+-- the hash is written.
+local function append(head, events, from, keep, ttl_s, field, value)
+  local epoch, count, seq = whole(head.e), (#events - from + 1) / 2, head.q
+  local message = { epoch .. ' ' .. whole(seq + 1) .. ' ' .. count .. ' ' }
+  for i = from, #events, 2 do
     local target, body = events[i], events[i + 1]
-    head.q = head.q + 1
-    local seq = whole(head.q)
-    redis.call('XADD', STREAM, epoch .. '-' .. seq, 't', target, 'b', body)
-    local n = #placed
-    placed[n + 1], placed[n + 2], placed[n + 3], placed[n + 4] = epoch, seq, target, body
-    parts[#parts + 1] = target .. ' ' .. #body .. '\n'
-    parts[#parts + 1] = body
+    seq = seq + 1
+    redis.call('XADD', STREAM, epoch .. '-' .. whole(seq), 't', target, 'b', body)
+    message[#message + 1] = target .. ' ' .. #body .. '\n'
+    message[#message + 1] = body
   end
-  save_head(head)
-  if head.q % 256 < #events / 2 then trim(keep + 256) end
+  head.q = seq
+  redis.call('HSET', HASH, 'e', epoch, 'q', whole(seq), 'g', head.g, field, value)
+  if seq % 256 < count then trim(keep + 256) end
   redis.call('EXPIRE', STREAM, ttl_s)
   redis.call('EXPIRE', HASH, ttl_s)
-  local line = epoch .. ' ' .. whole(first) .. ' ' .. (#events / 2) .. '\n'
-  redis.call('SPUBLISH', CHANNEL, line .. table.concat(parts))
+  redis.call('SPUBLISH', CHANNEL, table.concat(message))
+end
+
+-- The same; answers epoch, seq, target, body, … of each.
+local function append_events(head, events, keep, ttl_s)
+  local placed, seq = {}, head.q
+  if #events == 0 then return placed end
+  append(head, events, 1, keep, ttl_s, 'g', head.g)
+  for i = 1, #events, 2 do
+    seq = seq + 1
+    local n = #placed
+    placed[n + 1], placed[n + 2], placed[n + 3], placed[n + 4] = whole(head.e), whole(seq), events[i], events[i + 1]
+  end
   return placed
 end
 

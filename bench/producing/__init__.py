@@ -1,0 +1,1 @@
+"""Processes that publish as fast as they can: started by ``bench.producers``, spoken to in JSON lines."""

@@ -1,0 +1,70 @@
+"""Nodes that are told to go, and nodes that are killed, with the official client in Node."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.processes import Fleet, fleet, strangers
+from tests.e2e.troubles import all_speak
+from tests.e2e.world import Cluster, play, said, story
+
+if TYPE_CHECKING:
+    from streamsink.testing.valkey import ValkeyServer
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(90)]
+
+PEOPLE = 6
+
+
+async def people(url: str) -> list[dict[str, Any]]:
+    """They ask two questions each, in two tabs."""
+    return [
+        {"headers": headers, "prompts": [f"p{i}a", f"p{i}b"], "tabs": 2}
+        for i, headers in enumerate(await strangers(url, PEOPLE))
+    ]
+
+
+async def leave(nodes: Fleet, on: Cluster, how: signal.Signals) -> int:
+    """The first node goes in the middle of all first answers."""
+    await all_speak(on, PEOPLE)
+    return await nodes.end(next(iter(nodes.nodes)), how)
+
+
+async def test_a_node_that_is_told_to_go_costs_nothing(valkey: ValkeyServer) -> None:
+    """It ends its runs; its clients land on another one, and see every character."""
+    on = Cluster(valkey.url, 2)
+    async with fleet(on, drain_s=20) as (url, nodes), asyncio.TaskGroup() as tasks:
+        leaving = tasks.create_task(leave(nodes, on, signal.SIGTERM))
+        results = await play(url, await people(url))
+
+    assert leaving.result() in (0, -signal.SIGTERM)
+    assert sum(sum(result["reconnects"]) for result in results) > 0
+    for i, result in enumerate(results):
+        assert [said(state) for state in result["states"]] == [[story(f"p{i}a"), story(f"p{i}b")]] * 3
+        assert {run["status"] for state in result["states"] for run in state["runs"]} == {"completed"}
+        assert {status["history"] for status in result["statuses"]} == {"kept"}
+
+
+async def test_a_killed_node_costs_the_rest_of_its_own_runs(valkey: ValkeyServer) -> None:
+    """Those end ``failed``, and keep what was said; nobody's other runs lose a character."""
+    on = Cluster(valkey.url, 2)
+    async with fleet(on, lease_s=2) as (url, nodes), asyncio.TaskGroup() as tasks:
+        tasks.create_task(leave(nodes, on, signal.SIGKILL))
+        results = await play(url, await people(url))
+
+    outcomes = set()
+    for i, result in enumerate(results):
+        first, second = result["states"][-1]["runs"]
+        outcomes.add((first["status"], (first["error"] or {}).get("code")))
+        whole = story(f"p{i}a")
+        assert second["status"] == "completed"
+        for state in result["states"]:
+            half, rest = said(state)
+            assert rest == story(f"p{i}b")
+            assert half == said(result["states"][-1])[0]
+            assert half == whole if first["status"] == "completed" else half and whole.startswith(half)
+    assert outcomes == {("completed", None), ("failed", "producer_lost")}

@@ -1,0 +1,59 @@
+"""The soak's small, seeded sibling: cuts at any byte, a restart of Redis, and a killed connection of its channels."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.proxy import cutting_proxy
+from tests.e2e.soak import faults, outcomes, prompts_of
+from tests.e2e.troubles import all_speak, command, pair, terminals
+from tests.e2e.world import Cluster, play, storyteller, world
+
+if TYPE_CHECKING:
+    from tests.e2e.troubles import Pair
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(90)]
+
+PEOPLE = 6
+CUTS = 20
+
+
+async def trouble(redis: Pair, on: Cluster) -> int:
+    """In the middle of the first answers, and in the middle of what follows; says how many connections were killed."""
+    await all_speak(on, PEOPLE)
+    await redis.restart()
+    await all_speak(on, PEOPLE, events=200)
+    return int(await command(on.redis_url, "CLIENT", "KILL", "TYPE", "pubsub"))
+
+
+async def test_nothing_is_lost_doubled_or_out_of_order() -> None:
+    chance = random.Random(20_261_122)
+
+    def cut_after(so_far: int) -> int | None:
+        return chance.randint(200, 8_000) if so_far < CUTS else None
+
+    async with pair() as redis:
+        on = Cluster(redis.url, 2)
+        agent = storyteller(token_interval_s=0.025)
+        async with world(agent, on=on) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+            async with asyncio.TaskGroup() as tasks:
+                troubled = tasks.create_task(trouble(redis, on))
+                asked = [
+                    {"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, 2), "tabs": 2} for i in range(PEOPLE)
+                ]
+                results = await play(url, asked)
+            ends = await terminals(on)
+
+    assert proxy.cuts >= CUTS
+    assert troubled.result() == 2
+    assert faults(results) == {"answers": PEOPLE * 2 * 3, "lost": 0, "doubled": 0, "reordered": 0}
+    assert outcomes(results) == {
+        "ended": {"completed": PEOPLE * 2},
+        "tabs that differ from a reload": 0,
+        "history, as tabs say": {"kept": PEOPLE * 2},
+    }
+    assert ends == PEOPLE * 2

@@ -29,11 +29,14 @@ SANS_IO = [
         for name in ("connection", "frame", "handshake", "http", "json_protocol", "messages", "negotiate", "tokens")
     ),
     "streamsink.backends.memory.log",
-    "streamsink.backends.memory.runs",
+    "streamsink.backends.none.runs",
+    "streamsink.backends.process.runs",
+    "streamsink.backends.process.thread_runs",
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",
     "streamsink.backends.redis.subscriptions",
 ]  # fmt: skip
+SHARED = {"gateway", "process"}
 IO = {"asyncio", "concurrent", "datetime", "os", "pathlib", "random", "select", "socket", "ssl", "subprocess",
       "threading", "time", "urllib.request"}  # fmt: skip
 
@@ -89,8 +92,8 @@ def test_backends_know_the_core_and_what_they_share(module: str) -> None:
     own = ("streamsink.core", "streamsink.plugins", f"streamsink.backends.{backend_of(module)}")
     foreign = {name for name in imports(module) if name.startswith("streamsink") and not name.startswith(own)}
 
-    assert all(name.startswith("streamsink.backends.gateway") for name in foreign)
-    assert not foreign or backend_of(module) != "gateway"
+    assert {backend_of(name) for name in foreign} <= SHARED
+    assert not foreign or backend_of(module) not in SHARED
 
 
 @pytest.mark.parametrize("module", within("hosts", "opening", "plugins", "sync"))

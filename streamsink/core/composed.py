@@ -57,6 +57,10 @@ class ComposedSink(StreamSink):
         self._late: dict[str, deque[Event]] = {}
         self.undelivered: int = 0
 
+    @property
+    def keeps_history(self) -> bool:
+        return self._timeline.keeps_history
+
     def ability(self, kind: type[_Ability]) -> _Ability | None:
         for part in (self._delivery, self._timeline):
             if isinstance(part, kind):

@@ -59,9 +59,9 @@ class Record:
     target: str
     body: bytes
 
-    def at(self, epoch: int | str, seq: int) -> Event:
+    def at(self, epoch: str, seq: int) -> Event:
         """The event that this record is at that place."""
-        return Event(self.target, self.body, str(epoch), seq)
+        return Event(self.target, self.body, epoch, seq)
 
 
 class Event(NamedTuple):

@@ -80,7 +80,7 @@ class Attempt:
     """Leave to execute, unless ``terminal`` is set: then the run is over, and that is how it ended.
 
     Args:
-        number: from 1, given out once each.
+        number: rising, given out once each: 1, 2, 3 …; where no history is kept, the attempt's start in ms.
         cancel: somebody wants it to end.
     """
 
@@ -98,7 +98,7 @@ class Batch:
         records: at least one.
         terminal: set when the last record is the run's ``agentDone``: the append closes the run.
         seen: the last cursor that this producer was given; one that the store does not have shows that it lost
-            events.
+            events. Without history there are none.
     """
 
     correlation_id: str
@@ -114,22 +114,24 @@ class Appended:
     """Where a batch stands.
 
     Args:
-        epoch, first_seq: the place of its first record.
+        epoch, first_seq: the place of its first record, as in :class:`~streamsink.core.events.Event`.
         count: how many records it has.
         cancel: somebody wants the run to end.
         repeated: the batch had been appended before; these are its old places.
     """
 
-    epoch: int
+    epoch: str
     first_seq: int
     count: int
     cancel: bool = False
     repeated: bool = False
 
     @property
-    def cursor(self) -> Cursor:
-        """The place of the last record."""
-        return Cursor(self.epoch, self.first_seq + self.count - 1)
+    def cursor(self) -> Cursor | None:
+        """The place of the last record; None where no history is kept: then nothing can be read after it."""
+        if not self.epoch.isdecimal():
+            return None
+        return Cursor(int(self.epoch), self.first_seq + self.count - 1)
 
     def events(self, records: Sequence[Record]) -> tuple[Event, ...]:
         """The batch's records at their places."""

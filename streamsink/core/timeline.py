@@ -67,6 +67,15 @@ class Snapshot:
 class Timeline(ABC):
     """Threads and what happened in them."""
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether what was appended can be read again.
+
+        Otherwise ``read`` and ``get_snapshot`` find nothing, ``put_snapshot`` stores nothing, and places are
+        ``<correlation id>.<attempt>:<n>``, which no cursor names. Who reads still notices a producer that died.
+        """
+        return True
+
     @abstractmethod
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         """Make a run and append its user message; the same call again returns the same run.

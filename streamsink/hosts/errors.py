@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamsink.core.errors import StreamSinkError
 
-__all__ = ["MethodNotAllowedError", "NotAcceptableError", "WorkersError"]
+__all__ = ["MethodNotAllowedError", "NoHistoryError", "NotAcceptableError", "WorkersError"]
 
 
 class NotAcceptableError(StreamSinkError):
@@ -12,6 +12,13 @@ class NotAcceptableError(StreamSinkError):
 
     code = "not_acceptable"
     status = 406
+
+
+class NoHistoryError(StreamSinkError):
+    """What was asked for is not kept here."""
+
+    code = "no_history"
+    status = 404
 
 
 class MethodNotAllowedError(StreamSinkError):

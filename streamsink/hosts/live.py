@@ -22,6 +22,7 @@ __all__ = ["follow"]
 # Proxies close what is silent for long; a reader may also be who notices that a producer has died.
 _SILENCE_S: Final = 15.0
 _COMMENT: Final = b": \n\n"
+_NO_REPLAY: Final = b"event: replay\ndata: null\n\n"
 
 
 async def follow(timeline: Timeline, source: Subscribes, thread: str, after: str) -> AsyncGenerator[bytes, None]:
@@ -46,6 +47,23 @@ async def follow(timeline: Timeline, source: Subscribes, thread: str, after: str
                         yield _frame(event)
                 if event is None:
                     yield _COMMENT
+        except (StopAsyncIteration, StreamSinkError):
+            return
+
+
+async def follow_from_now(timeline: Timeline, source: Subscribes, thread: str) -> AsyncGenerator[bytes, None]:
+    """Everything as it happens, where no history is kept: the first part says that nothing else can be had.
+
+    The stream ends as that of ``follow`` does.
+    """
+    async with source.subscribe(thread) as events:
+        try:
+            yield _NO_REPLAY
+            while True:
+                event = await _next(events)
+                if event is None:
+                    await read_replay(timeline, thread, "")  # who reads notices a producer that has died
+                yield _COMMENT if event is None else _frame(event)
         except (StopAsyncIteration, StreamSinkError):
             return
 

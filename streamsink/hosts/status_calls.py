@@ -35,10 +35,12 @@ class StatusCalls:
         return json_reply({"status": "ok"})
 
     async def ready(self, call: Call) -> Reply:
-        """This process can deliver; 503 says why it cannot."""
+        """This process can deliver; 503 says why it cannot. Says so where nothing is kept (docs/history.md)."""
         try:
             async with asyncio.timeout(_CHECK_S):
                 await self._sink.check()
         except TimeoutError as error:
             raise UnavailableError("the backend did not answer in time") from error
-        return json_reply({"status": "ready"})
+        if self._sink.keeps_history:
+            return json_reply({"status": "ready"})
+        return json_reply({"status": "ready", "history": "none"})

@@ -11,9 +11,10 @@ from streamsink.core.errors import ThreadDeletedError
 from streamsink.core.names import CONNECTION_ID
 from streamsink.core.replay import read_replay
 from streamsink.hosts.api import Route, Services
-from streamsink.hosts.errors import NotAcceptableError
+from streamsink.hosts.ended import ended_runs, read_open
+from streamsink.hosts.errors import NoHistoryError, NotAcceptableError
 from streamsink.hosts.http import Call, Reply, json_reply, read_json, wants
-from streamsink.hosts.live import follow
+from streamsink.hosts.live import follow, follow_from_now
 
 if TYPE_CHECKING:
     from streamsink.core.identity import User
@@ -54,18 +55,32 @@ class ThreadCalls:
     async def join(self, call: Call, user: User) -> Reply:
         """Add the caller's connection to a thread's group; with ``after``, say what it has missed.
 
-        The connection is joined before the timeline is read: an event is in the answer, or arrives, or both.
+        The connection is joined before the timeline is read: an event is in the answer, or arrives, or both. Where no
+        history is kept nobody can say what was missed: the replay is null, and of the runs that the client names as
+        ``open``, it learns which are over.
         """
         asked = read_json(call.body)
         thread = await self._services.allow(user, asked.get("group"), "join")
         connection_id = CONNECTION_ID.validate(asked.get("connectionId"))
-        after = _cursor(asked["after"]) if "after" in asked else None
+        after = self._after(asked["after"]) if "after" in asked else None
+        shown = read_open(asked.get("open", []))
         await self._sink.join(thread, connection_id, user_id=user.id)
         answer = {"status": "joined", "group": thread}
         if after is None:
             return json_reply(answer)
         replay = await read_replay(self._sink, thread, after)
-        return json_reply({**answer, "replay": replay.to_json()})
+        if self._sink.keeps_history:
+            return json_reply({**answer, "replay": replay.to_json()})
+        ended = await ended_runs(self._sink, thread, shown)
+        return json_reply({**answer, "replay": None, "ended": ended})
+
+    def _after(self, value: object) -> str:
+        """A cursor as it was given out; checked before anything is changed. Without history there are none."""
+        text = value if isinstance(value, str) else "?"
+        if text and not self._sink.keeps_history:
+            return ""
+        Cursor.parse(text.partition("~")[0])
+        return text
 
     async def leave(self, call: Call, user: User) -> Reply:
         """Take the caller's connection out of a thread's group."""
@@ -79,19 +94,27 @@ class ThreadCalls:
         """What happened after a cursor; as a live stream where the backend can be followed."""
         thread = await self._services.allow(user, call.params["thread_id"], "read")
         after = call.request.query.get("after", "")
-        if not wants(call.request, _EVENT_STREAM):
-            return json_reply((await read_replay(self._sink, thread, after)).to_json())
+        if wants(call.request, _EVENT_STREAM):
+            return await self._live(thread, call.request.headers.get("last-event-id", after))
+        replay = await read_replay(self._sink, thread, self._after(after))
+        if not self._sink.keeps_history:
+            raise NoHistoryError("no history is kept here; join a group, or ask with Accept: text/event-stream")
+        return json_reply(replay.to_json())
+
+    async def _live(self, thread: str, after: str) -> Reply:
         source = self._sink.ability(Subscribes)
         if source is None:
             raise NotAcceptableError("this backend cannot be followed over HTTP; poll without Accept, or join a group")
-        after = call.request.headers.get("last-event-id", after)
-        await read_replay(self._sink, thread, after)  # a wrong cursor is a 400, not a stream that breaks
+        after = self._after(after)
+        await read_replay(self._sink, thread, after)  # what is wrong is an error, not a stream that breaks
         headers = (
             ("content-type", _EVENT_STREAM),
             ("cache-control", "no-store"),
             ("x-accel-buffering", "no"),
         )
-        return Reply(headers=headers, stream=follow(self._sink, source, thread, after))
+        if self._sink.keeps_history:
+            return Reply(headers=headers, stream=follow(self._sink, source, thread, after))
+        return Reply(headers=headers, stream=follow_from_now(self._sink, source, thread))
 
     async def delete(self, call: Call, user: User) -> Reply:
         """Remove a thread and all that is known about it."""
@@ -101,10 +124,3 @@ class ThreadCalls:
         await self._sink.delete(thread)
         await self._services.host.forget(thread)
         return Reply(status=204)
-
-
-def _cursor(value: object) -> str:
-    """A cursor as it was given out; checked before anything is changed."""
-    text = value if isinstance(value, str) else "?"
-    Cursor.parse(text.partition("~")[0])
-    return text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -14,18 +15,54 @@ from streamsink.core.replay import read_replay
 from streamsink.core.runs import Batch, RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.events import Event
+    from streamsink.core.runs import Appended
     from streamsink.core.sink import StreamSink
-    from streamsink.testing.subject import MakeSubject
+    from streamsink.testing.subject import MakeSubject, Subject
 
-__all__ = ["Check", "batch", "begun", "conversation", "events_of", "expect", "numbers", "request", "texts_of"]
+__all__ = [
+    "Check",
+    "NotApplicableError",
+    "batch",
+    "begun",
+    "conversation",
+    "events_of",
+    "expect",
+    "needs_history",
+    "numbers",
+    "place",
+    "request",
+    "texts_of",
+]
 
 Check: TypeAlias = Callable[["MakeSubject"], Awaitable[None]]
 
 LEASE_S = 30.0
+
+
+class NotApplicableError(Exception):
+    """The check is about something that this subject does not have: it says nothing about it."""
+
+
+def needs_history(check: Check) -> Check:
+    """Of a subject without history the check says that it is not applicable."""
+
+    @wraps(check)
+    async def checked(make: MakeSubject) -> None:
+        await check(partial(_with_history, make))
+
+    return checked
+
+
+@asynccontextmanager
+async def _with_history(make: MakeSubject) -> AsyncIterator[Subject]:
+    async with make() as subject:
+        if not subject.keeps_history:
+            raise NotApplicableError("this check is about a history that is kept")
+        yield subject
 
 
 @contextmanager
@@ -80,6 +117,13 @@ async def events_of(sink: StreamSink, thread: str) -> list[Event]:
     """The whole timeline."""
     page = await sink.read(thread, None, limit=100_000, max_bytes=100_000_000)
     return list(page.events)
+
+
+def place(appended: Appended) -> Cursor:
+    """The cursor of a batch in a history that is kept."""
+    cursor = appended.cursor
+    assert cursor is not None, f"{appended.epoch!r} should be a number of ms"
+    return cursor
 
 
 def numbers(events: Iterable[Any]) -> list[int]:

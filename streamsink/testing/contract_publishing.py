@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import StreamSinkError
-from streamsink.testing.checking import conversation, events_of, expect, texts_of
+from streamsink.testing.checking import expect, needs_history, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from streamsink.core.sink import StreamSink
-    from streamsink.testing.subject import MakeSubject
+    from streamsink.testing.subject import MakeSubject, Subject
 
 __all__ = ["CHECKS"]
 
@@ -30,7 +30,7 @@ async def a_published_run_is_a_conversation(make: MakeSubject) -> None:
                 await asyncio.sleep(0)
             run.emit("progress", {"percent": 100})
         await client.until(1, target="agentDone")
-        state = await conversation(subject.sink, "t")
+        state = await subject.conversation("t")
 
         assert texts_of(state) == ["Grüße aus Ω 👋"]
         assert state["runs"][0]["status"] == "completed"
@@ -44,10 +44,10 @@ async def a_failing_body_is_one_failure(make: MakeSubject) -> None:
     async with make() as subject:
         with expect(ZeroDivisionError):
             await _fail_half_way(subject.sink)
-        state = await conversation(subject.sink, "t")
+        state = await subject.conversation("t")
 
         assert (state["runs"][0]["status"], texts_of(state)) == ("failed", ["half"])
-        assert b"a secret" not in b"".join(event.body for event in await events_of(subject.sink, "t"))
+        assert b"a secret" not in b"".join(event.body for event in await subject.events("t"))
 
 
 async def _fail_half_way(sink: StreamSink) -> None:
@@ -73,31 +73,32 @@ async def a_cancelled_source_stops(make: MakeSubject) -> None:
         terminal = await asyncio.wait_for(publishing, 60)
 
         assert terminal.status == "cancelled"
-        assert texts_of(await conversation(subject.sink, "t")) == ["beginning"]
+        assert texts_of(await subject.conversation("t")) == ["beginning"]
 
 
+@needs_history
 async def a_run_survives_a_store_that_fell_behind(make: MakeSubject) -> None:
     """The producer says its run again in the new epoch; a reader sees it once."""
     async with make() as subject:
         async with subject.sink.run("t", message="hello") as run:
             run.text("one ")
-            await _until_said(subject.sink, "t", "one ")
-            kept = (await events_of(subject.sink, "t"))[0]
+            await _until_said(subject, "t", "one ")
+            kept = (await subject.events("t"))[0]
             run.text("two ")
-            await _until_said(subject.sink, "t", "one two ")
+            await _until_said(subject, "t", "one two ")
             loses = await subject.lose("t", Cursor(int(kept.epoch), kept.seq))
             run.text("three")
         if not loses:
             return
-        state = await conversation(subject.sink, "t")
+        state = await subject.conversation("t")
 
         assert texts_of(state) == ["one two three"]
         assert [run["status"] for run in state["runs"]] == ["completed"]
 
 
-async def _until_said(sink: StreamSink, thread: str, text: str) -> None:
+async def _until_said(subject: Subject, thread: str, text: str) -> None:
     async with asyncio.timeout(10):
-        while texts_of(await conversation(sink, thread)) != [text]:  # noqa: ASYNC110  the store has no such event
+        while texts_of(await subject.conversation(thread)) != [text]:  # noqa: ASYNC110  the store has no such event
             await asyncio.sleep(0.005)
 
 
@@ -106,14 +107,14 @@ async def a_cancel_at_any_moment_loses_nothing(make: MakeSubject) -> None:
     task."""
     async with make() as subject:
         for steps in range(_MOST_STEPS):
-            await _cancel_after(subject.sink, f"t{steps}", steps)
+            await _cancel_after(subject, f"t{steps}", steps)
 
 
-async def _cancel_after(sink: StreamSink, thread: str, steps: int) -> None:
+async def _cancel_after(subject: Subject, thread: str, steps: int) -> None:
     said: list[str] = []
 
     async def produce() -> None:
-        async with sink.run(thread, message="hello") as run:
+        async with subject.sink.run(thread, message="hello") as run:
             for word in ("a", "b", "c"):
                 run.text(word)
                 said.append(word)
@@ -125,12 +126,12 @@ async def _cancel_after(sink: StreamSink, thread: str, steps: int) -> None:
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task})
-    await _settled(sink)
+    await _settled(subject.sink)
 
-    targets = [event.target for event in await events_of(sink, thread)]
+    targets = [event.target for event in await subject.events(thread)]
     assert targets.count("agentDone") <= 1
     if "agentDone" in targets:
-        assert texts_of(await conversation(sink, thread)) == ["".join(said)]
+        assert texts_of(await subject.conversation(thread)) == ["".join(said)]
     assert not {left for left in asyncio.all_tasks() - others if left.get_name().startswith("streamsink")}
 
 

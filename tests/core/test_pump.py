@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamsink.backends.memory.runs import RunTable
+from streamsink.backends.process.runs import RunTable
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import (
     BusyError,

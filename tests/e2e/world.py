@@ -82,17 +82,20 @@ def by_header(request: Request) -> User | None:
 
 
 @asynccontextmanager
-async def world(*agents: Agent, on: Cluster | None = None, **more: Any) -> AsyncIterator[World]:
+async def world(
+    *agents: Agent, on: Cluster | None = None, history: str | None = None, **more: Any
+) -> AsyncIterator[World]:
     """The app on a free port.
 
     Args:
         on: nodes that share a Redis; None: one node on the memory backend.
+        history: who keeps the timelines of that one node; None: the backend.
         more: further arguments of :class:`StreamApp`.
     """
     more = {"identify": by_header, **more}
     async with AsyncExitStack() as stack:
         if on is None:
-            yield World(await stack.enter_async_context(_node(agents, _settings(), **more)))
+            yield World(await stack.enter_async_context(_node(agents, _settings(history=history), **more)))
             return
         urls = [await stack.enter_async_context(_redis_node(agents, on, **more)) for _ in range(on.nodes)]
         balancer = CuttingProxy(urls)

@@ -143,6 +143,8 @@ export class FakeApi {
   negotiateError = null;
   pageSize = Infinity;
   keepsHistory = true;
+  /** What a join without history says of runs that are over. */
+  ended = [];
   honoursAbort = true;
   /** For each join that was answered, whether its caller had taken it back by then. */
   aborted = [];
@@ -167,13 +169,15 @@ export class FakeApi {
     return { target, data };
   }
 
-  async joinGroup(threadId, connectionId, after, { signal }) {
+  async joinGroup(threadId, connectionId, after, { signal, open }) {
     this.joins.push({ threadId, connectionId, after });
+    this.open = open;
     const step = this.script.shift();
     if (step instanceof Error) throw step;
     if (step) await (this.honoursAbort ? Promise.race([step, aborted(signal)]) : step);
     this.aborted.push(signal.aborted);
-    return { status: "joined", group: threadId, replay: this.keepsHistory ? this.replay(after) : null };
+    if (!this.keepsHistory) return { status: "joined", group: threadId, replay: null, ended: this.ended };
+    return { status: "joined", group: threadId, replay: this.replay(after) };
   }
 
   replay(after) {

@@ -449,6 +449,30 @@ test("without history it says so, and says when something went by", async () => 
   assert.equal(thread.status.history, "lost");
 });
 
+test("without history a run whose end went by is asked about, and closed", async () => {
+  const { api, signalR, thread, clock } = setUp();
+  api.keepsHistory = false;
+  api.epoch = "r1.1";
+  thread.open();
+  await clock.pass(0);
+  assert.deepEqual(api.open, []);
+  emit(signalR, api.append("agentStarted", {}));
+  emit(signalR, api.append(...word("Hel", 0)));
+  signalR.drop();
+  const done = { conversationId: "t1", correlationId: "r1", agentName: "a", attempt: 1, at: 1, status: "completed", text: "Hello" };
+  api.ended = [{ target: "agentDone", data: done }];
+  signalR.reconnect();
+  await clock.pass(0);
+
+  assert.deepEqual(api.open, ["r1"]);
+  assert.equal(thread.isRunOpen, false);
+  assert.equal(textOf(thread), "Hello");
+  assert.equal(thread.status.history, "lost");
+  const joins = api.joins.length;
+  await clock.pass(120_000);
+  assert.equal(api.joins.length, joins);
+});
+
 test("a callback that throws stops neither the events nor the join", async (context) => {
   const reports = context.mock.method(console, "error", () => {});
   const { api, signalR, thread, clock } = setUp();

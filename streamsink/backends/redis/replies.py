@@ -125,7 +125,7 @@ def attempt(reply: Sequence[Any]) -> Attempt:
 def appended(reply: Sequence[Any], count: int) -> Appended:
     """See ``append.lua``."""
     epoch, first_seq, cancel, repeated = reply
-    return Appended(epoch=epoch, first_seq=first_seq, count=count, cancel=bool(cancel), repeated=bool(repeated))
+    return Appended(epoch=str(epoch), first_seq=first_seq, count=count, cancel=bool(cancel), repeated=bool(repeated))
 
 
 def cancelled(reply: Sequence[Any]) -> Cancelled:

@@ -94,11 +94,13 @@ export class AgentApi {
    * @param {string} threadId
    * @param {string} connectionId
    * @param {string} after a cursor; "" is the beginning
-   * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<{status: string, group: string, replay?: object | null}>}
+   * @param {{signal?: AbortSignal, open?: string[]}} [options] `open`: the runs that are taken for open; where no
+   *   history is kept, the answer's `ended` says which of them are over
+   * @returns {Promise<{status: string, group: string, replay?: object | null, ended?: object[]}>}
    */
-  joinGroup(threadId, connectionId, after, { signal } = {}) {
-    return this.#once("POST", "/api/agent/join-group", { json: { group: threadId, connectionId, after }, signal });
+  joinGroup(threadId, connectionId, after, { signal, open = [] } = {}) {
+    const json = { group: threadId, connectionId, after, ...(open.length > 0 && { open }) };
+    return this.#once("POST", "/api/agent/join-group", { json, signal });
   }
 
   leaveGroup(threadId, connectionId) {

@@ -54,6 +54,11 @@ export class Conversation {
     return this.state.runs.some((run) => OPEN.has(run.status));
   }
 
+  /** The correlation ids of the runs that have no terminal yet, in order. */
+  get openRunIds() {
+    return this.state.runs.filter((run) => OPEN.has(run.status)).map(({ correlationId }) => correlationId);
+  }
+
   /** Add one part of a snapshot, before any event. A part given twice counts once.
    * @param {State} part
    * @throws {SnapshotError} its version is not known here, or it is of another snapshot than what was loaded */

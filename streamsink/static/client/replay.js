@@ -11,6 +11,17 @@ export function replayOf(reply) {
   throw new TypeError("the answer of join-group has no replay");
 }
 
+/**
+ * The ends of runs that were taken for open: events without a place, from a deployment that keeps no history.
+ *
+ * @param {{ended?: import("./sequencer.js").Invocation[]}} reply of join-group
+ * @returns {import("./sequencer.js").Invocation[]}
+ */
+export function endedOf(reply) {
+  const ended = Array.isArray(reply?.ended) ? reply.ended : [];
+  return ended.map(({ target, data }) => ({ target, data: { ...data, epoch: "", seq: 0 } }));
+}
+
 /** The server's snapshots are of a version that this page does not know. */
 export function outdated(cause) {
   const message = "This page is older than its server; load it again.";

@@ -1,7 +1,7 @@
 import { Alarm } from "./alarm.js";
 import { SnapshotError } from "./conversation.js";
 import { HubLink } from "./hub-link.js";
-import { outdated, replayOf } from "./replay.js";
+import { endedOf, outdated, replayOf } from "./replay.js";
 import { Sequencer } from "./sequencer.js";
 import { TARGETS } from "./targets.js";
 import { Transcript } from "./transcript.js";
@@ -20,6 +20,8 @@ import { Transcript } from "./transcript.js";
 const FINAL = new Set([401, 403, 404, 410]);
 /** … except this 404: the connection has ended, and its successor will be joined. */
 const NO_SUCH_CONNECTION = "no_such_connection";
+/** How many runs a join may ask about. */
+const MAX_OPEN = 50;
 
 /**
  * One thread, live: connects, joins, puts in order, repairs, folds. Every character once, in order, or `status` says so.
@@ -42,6 +44,7 @@ export class ThreadConnection {
   #wasLive = false;
   /** The connection went while a run was speaking; only a history can tell what it said meanwhile. */
   #wasCutOff = false;
+  #isWithoutHistory = false;
   #isJoining = false;
   #joinFailures = 0;
   #notBeforeMs = -Infinity;
@@ -193,24 +196,28 @@ export class ThreadConnection {
     const { signal } = (this.#abort = new AbortController());
     this.#sequencer.joinPending(this.#now());
     try {
-      const reply = await this.#api.joinGroup(this.#threadId, connectionId, this.#sequencer.cursor, { signal });
+      const options = { signal, open: this.#isWithoutHistory ? this.#transcript.openRunIds.slice(-MAX_OPEN) : [] };
+      const reply = await this.#api.joinGroup(this.#threadId, connectionId, this.#sequencer.cursor, options);
       // An answer for a connection that has ended says nothing about its successor, which must be joined anyway.
-      if (connectionId === this.#connectionId) this.#joined(replayOf(reply));
+      if (connectionId === this.#connectionId) this.#joined(replayOf(reply), endedOf(reply));
     } catch (error) {
       if (connectionId === this.#connectionId) this.#joinFailed(error);
     }
   }
 
-  #joined(replay) {
+  #joined(replay, ended) {
     const page = this.#sequencer.answer(replay, this.#now());
     const { changed, lost } = this.#transcript.replay(page);
+    this.#isWithoutHistory = replay === null;
+    // After what came over the connection: the end of a run closes it.
+    if (this.#isWithoutHistory) this.#transcript.apply(ended).forEach((runId) => changed.add(runId));
     this.#joinFailures = 0;
-    if (!page.more) this.#caughtUp(replay === null, lost.length > 0 || (replay === null && this.#wasCutOff));
+    if (!page.more) this.#caughtUp(lost.length > 0 || (this.#isWithoutHistory && this.#wasCutOff));
     if (changed.size > 0) tell(this.onchange, changed);
   }
 
-  #caughtUp(isWithoutHistory, isLost) {
-    const history = isLost || this.#status.history === "lost" ? "lost" : isWithoutHistory ? "none" : "kept";
+  #caughtUp(isLost) {
+    const history = isLost || this.#status.history === "lost" ? "lost" : this.#isWithoutHistory ? "none" : "kept";
     this.#wasLive = true;
     this.#wasCutOff = false;
     this.#setStatus({ connection: "live", error: null, loaded: true, history });

@@ -21,6 +21,11 @@ export class Transcript {
     return (this.#aside ?? this.#shown).runOpen;
   }
 
+  /** The runs that are expected to say more. @returns {string[]} */
+  get openRunIds() {
+    return (this.#aside ?? this.#shown).openRunIds;
+  }
+
   /**
    * @param {Iterable<import("./sequencer.js").Invocation>} events in order
    * @returns {Set<string>} the runs that changed on the screen

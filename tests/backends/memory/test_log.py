@@ -20,7 +20,7 @@ from streamsink.core.errors import (
 )
 from streamsink.core.events import Event, Terminal
 from streamsink.core.timeline import Snapshot
-from streamsink.testing.checking import batch, numbers, request
+from streamsink.testing.checking import batch, numbers, place, request
 
 if TYPE_CHECKING:
     from streamsink.core.runs import Appended, Batch
@@ -175,8 +175,8 @@ def test_places_that_are_not_there_are_gone(log: ThreadLog) -> None:
     begun(log)
     log.append(batch("r1", 1, 3), 1_000)
 
-    for place, gone in ((Cursor(1_000, 4), False), (Cursor(1_000, 5), True), (Cursor(999, 1), True)):
-        page = log.read(place, limit=MANY, max_bytes=MANY)
+    for at, gone in ((Cursor(1_000, 4), False), (Cursor(1_000, 5), True), (Cursor(999, 1), True)):
+        page = log.read(at, limit=MANY, max_bytes=MANY)
         assert page.gone == gone
         assert len(page.events) == (4 if gone else 0)
 
@@ -202,7 +202,7 @@ def test_only_what_a_snapshot_covers_is_trimmed() -> None:
 
 def test_a_producer_ahead_of_the_store_opens_an_epoch(log: ThreadLog) -> None:
     begun(log)
-    seen = log.append(batch("r1", 1, 3), 1_000).cursor
+    seen = place(log.append(batch("r1", 1, 3), 1_000))
     log.forget_after(Cursor(1_000, 2))
 
     for _ in range(2):
@@ -211,8 +211,8 @@ def test_a_producer_ahead_of_the_store_opens_an_epoch(log: ThreadLog) -> None:
     number = log.begin_attempt("r1", 30, 1_000).number
     again = log.append(batch("r1", 1, 4, attempt=number), 1_000)
 
-    assert (again.epoch, again.first_seq) == (raised.value.epoch, 1)
-    assert again.epoch > seen.epoch
+    assert (place(again).epoch, again.first_seq) == (raised.value.epoch, 1)
+    assert place(again).epoch > seen.epoch
     assert log.append(batch("r1", 5, attempt=number, seen=again.cursor), 1_000).first_seq == 5
 
 
@@ -222,7 +222,7 @@ def test_an_empty_store_opens_an_epoch_too(log: ThreadLog) -> None:
 
     with pytest.raises(EpochChangedError):
         log.append(batch("r1", 1, seen=Cursor(5_000, 3)), 1_000)
-    assert log.append(batch("r1", 1), 1_000).epoch > 5_000
+    assert place(log.append(batch("r1", 1), 1_000)).epoch > 5_000
 
 
 def test_a_batch_repeated_in_another_epoch_has_to_be_said_again(log: ThreadLog) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streamsink.backends.memory import timeline as module
 from streamsink.backends.memory.settings import MemorySettings
 from streamsink.backends.memory.timeline import MemoryTimeline
+from streamsink.backends.process import timeline as module
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import (
     BusyError,

@@ -18,6 +18,7 @@ from streamsink.core.events import Record, Terminal
 from streamsink.core.runs import Appended, Batch, RunRequest
 from streamsink.core.runtime import Runtime
 from streamsink.core.timeline import Snapshot
+from streamsink.testing.checking import place
 from streamsink.testing.valkey import ValkeyServer
 
 from .support import StoreClock, fresh_prefix, open_store
@@ -115,7 +116,7 @@ async def test_a_restarted_server_begins_an_epoch_and_keeps_what_it_has(tmp_path
         again = await world.timeline.begin_attempt("t", "r", lease_s=30)
         appended = await world.append(1, attempt=again.number, count=2)
 
-        assert appended.epoch == caught.value.epoch > first.epoch
+        assert place(appended).epoch == caught.value.epoch > place(first).epoch
         assert await world.numbers() == [b'{"n":1}', b'{"n":1}', b'{"n":2}']
         assert await world.numbers(first.cursor) == [b'{"n":1}', b'{"n":2}']
         await world.timeline.aclose()
@@ -137,7 +138,7 @@ async def test_a_promoted_replica_that_lagged_begins_an_epoch(valkey: ValkeyServ
         lost = await old.append(2, seen=kept.cursor)
         master.kill()
         ahead = await new.append(1, run="other", count=5)
-        assert ahead.epoch > kept.epoch
+        assert place(ahead).epoch > place(kept).epoch
 
         with pytest.raises(EpochChangedError):
             await new.append(3, seen=lost.cursor)
@@ -180,14 +181,14 @@ async def test_trimming_keeps_what_no_snapshot_covers(valkey: ValkeyServer) -> N
     appended = await world.append(1, count=1_000)
     assert len(await world.numbers()) == 1_000
 
-    at = Cursor(appended.epoch, 950)
+    at = Cursor(int(appended.epoch), 950)
     assert await world.timeline.put_snapshot("t", Snapshot(at, (b"{}",)), expected=None)
 
     kept = await world.numbers()
     assert len(kept) == 100
     assert kept[-1] == b'{"n":1000}'
-    assert not (await world.timeline.read("t", Cursor(appended.epoch, 900), limit=1, max_bytes=1)).gone
-    assert (await world.timeline.read("t", Cursor(appended.epoch, 899), limit=1, max_bytes=1)).gone
+    assert not (await world.timeline.read("t", Cursor(int(appended.epoch), 900), limit=1, max_bytes=1)).gone
+    assert (await world.timeline.read("t", Cursor(int(appended.epoch), 899), limit=1, max_bytes=1)).gone
     await world.timeline.aclose()
 
 
@@ -196,7 +197,7 @@ async def test_trimming_goes_on_while_a_run_goes_on(valkey: ValkeyServer) -> Non
     await world.clock.advance(world.store)
     await world.begun()
     appended = await world.append(1, count=300)
-    await world.timeline.put_snapshot("t", Snapshot(Cursor(appended.epoch, 300), (b"{}",)), expected=None)
+    await world.timeline.put_snapshot("t", Snapshot(Cursor(int(appended.epoch), 300), (b"{}",)), expected=None)
 
     for n in range(301, 1_501, 50):
         await world.append(n, count=50)

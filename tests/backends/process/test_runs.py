@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamsink.backends.memory import runs
-from streamsink.backends.memory.runs import RunEntry, RunTable
+from streamsink.backends.process.runs import RunEntry, RunTable
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Terminal
 from streamsink.core.runs import RunRequest
@@ -54,8 +53,8 @@ def test_a_closed_run_still_answers_for_its_key(table: RunTable) -> None:
     assert table.open() == []
 
 
-def test_old_closed_runs_are_forgotten_with_their_keys(table: RunTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_KEEP_CLOSED", 2)
+def test_old_closed_runs_are_forgotten_with_their_keys() -> None:
+    table = RunTable(keep_closed=2)
     for name, key in (("r1", "k1"), ("r2", None), ("r3", "k3"), ("r4", None)):
         table.close(accept(table, name, idempotency_key=key), DONE)
 
@@ -91,9 +90,9 @@ def test_deadlines_follow_the_state(table: RunTable) -> None:
     entry = accept(table, "r1", queue_timeout_s=5, redelivery_s=7)
 
     assert entry.deadline_ms == 5_000
-    entry.begin(30, 1_000)
+    entry.begin(1, 30, 1_000)
     assert (entry.view().state, entry.attempt, entry.deadline_ms) == ("executing", 1, 31_000)
-    entry.note(batch("r1", 1, 2), 17, 1, 2_000)
+    entry.note(batch("r1", 1, 2), "17", 1, 2_000)
     assert entry.deadline_ms == 32_000
     entry.interrupt(3_000)
     assert (entry.view().state, entry.deadline_ms) == ("interrupted", 10_000)
@@ -109,11 +108,11 @@ def test_what_the_timeline_itself_writes_is_said_by_the_runs_agent(table: RunTab
 
 def test_each_attempt_counts_its_records_from_one(table: RunTable) -> None:
     entry = accept(table, "r1")
-    entry.begin(30, 0)
+    entry.begin(1, 30, 0)
     assert entry.next_n == 1
-    last = entry.note(batch("r1", 1, 2), 17, 5, 0)
+    last = entry.note(batch("r1", 1, 2), "17", 5, 0)
     assert entry.next_n == 3
-    entry.begin(30, 0)
+    entry.begin(2, 30, 0)
 
     assert entry.next_n == 1
     assert last.is_repeated_by(batch("r1", 1, 2))

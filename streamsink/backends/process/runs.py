@@ -11,7 +11,6 @@ from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
 
 __all__ = ["LastBatch", "RunEntry", "RunTable"]
 
-# Closed runs are kept so that a request or an operation that comes again finds its answer.
 _KEEP_CLOSED: Final = 200
 
 
@@ -22,7 +21,7 @@ class LastBatch:
     attempt: int
     first_n: int
     count: int
-    epoch: int
+    epoch: str
     first_seq: int
 
     def is_repeated_by(self, batch: Batch) -> bool:
@@ -36,7 +35,12 @@ class LastBatch:
 
 @dataclass(slots=True)
 class RunEntry:
-    """One run. ``deadline_ms`` is when a sweep ends the state that it is in."""
+    """One run.
+
+    Args:
+        deadline_ms: when a sweep ends the state that it is in.
+        said: how many events its present attempt has, for timelines that place events by attempt.
+    """
 
     correlation_id: str
     agent_name: str
@@ -46,6 +50,7 @@ class RunEntry:
     lease_s: float = 0.0
     state: RunState = "accepted"
     attempt: int = 0
+    said: int = 0
     cancel: bool = False
     terminal: Terminal | None = None
     last: LastBatch | None = None
@@ -73,10 +78,11 @@ class RunEntry:
             return 1
         return self.last.first_n + self.last.count
 
-    def begin(self, lease_s: float, now_ms: int) -> None:
-        """A further attempt."""
+    def begin(self, attempt: int, lease_s: float, now_ms: int) -> None:
+        """A further attempt, with this number."""
         self.state = "executing"
-        self.attempt += 1
+        self.attempt = attempt
+        self.said = 0
         self.lease(lease_s, now_ms)
 
     def lease(self, lease_s: float, now_ms: int) -> None:
@@ -89,7 +95,7 @@ class RunEntry:
         self.state = "interrupted"
         self.deadline_ms = now_ms + self.redelivery_s * 1000
 
-    def note(self, batch: Batch, epoch: int, first_seq: int, now_ms: int) -> LastBatch:
+    def note(self, batch: Batch, epoch: str, first_seq: int, now_ms: int) -> LastBatch:
         """A batch was appended."""
         self.last = LastBatch(batch.attempt, batch.first_n, len(batch.records), epoch, first_seq)
         self.lease(self.lease_s, now_ms)
@@ -97,9 +103,14 @@ class RunEntry:
 
 
 class RunTable:
-    """The runs of one thread, in the order they were accepted."""
+    """The runs of one thread, in the order they were accepted.
 
-    def __init__(self) -> None:
+    Args:
+        keep_closed: so many are kept, so that a request or an operation that comes again finds its answer.
+    """
+
+    def __init__(self, *, keep_closed: int = _KEEP_CLOSED) -> None:
+        self._keep_closed = keep_closed
         self._open: dict[str, RunEntry] = {}
         self._closed: dict[str, RunEntry] = {}
         self._keys: dict[str, tuple[str, str]] = {}
@@ -165,11 +176,14 @@ class RunTable:
         if not self.is_turn(entry):
             raise BusyError("an earlier run of this agent is open on this thread")
 
-    def close(self, entry: RunEntry, terminal: Terminal) -> None:
-        """The run is over; the oldest closed runs are forgotten, with their keys."""
+    def close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
+        """The run is over; the oldest closed runs are forgotten, with their keys. Gives those."""
+        forgotten: list[RunEntry] = []
         entry.terminal, entry.state = terminal, "done"
         self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
-        while len(self._closed) > _KEEP_CLOSED:
-            forgotten = self._closed.pop(next(iter(self._closed)))
-            if forgotten.key is not None:
-                del self._keys[forgotten.key]
+        while len(self._closed) > self._keep_closed:
+            oldest = self._closed.pop(next(iter(self._closed)))
+            forgotten.append(oldest)
+            if oldest.key is not None:
+                del self._keys[oldest.key]
+        return forgotten

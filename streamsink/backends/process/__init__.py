@@ -1,0 +1,1 @@
+"""What timelines that live in one process share: runs with their turns, leases and ends, owners, tombstones."""

@@ -6,6 +6,7 @@
 import { createRequire } from "node:module";
 import { AgentApi, ThreadConnection } from "../../streamsink/static/client/index.js";
 
+const ENDS = new Set(["completed", "failed", "cancelled"]);
 const signalR = createRequire(import.meta.url)("@microsoft/signalr");
 
 async function main() {
@@ -27,7 +28,8 @@ async function play({ baseUrl, agent, waitS }, person, index) {
   await reload.until((state) => ended(state, person.prompts.length));
   const states = [...tabs, reload].map((tab) => tab.thread.state);
   const statuses = tabs.map((tab) => tab.thread.status);
-  const result = { index, threadId, states, statuses, reconnects: tabs.map((tab) => tab.reconnects()) };
+  const turned = tabs.flatMap((tab) => tab.turned);
+  const result = { index, threadId, states, statuses, turned, reconnects: tabs.map((tab) => tab.reconnects()) };
   await Promise.all([...tabs, reload].map((tab) => tab.thread.close()));
   process.stdout.write(JSON.stringify(result) + "\n");
 }
@@ -35,14 +37,24 @@ async function play({ baseUrl, agent, waitS }, person, index) {
 function openTab({ baseUrl, api, threadId, waitS, headers }) {
   const thread = new ThreadConnection({ threadId, signalR, api, baseUrl, httpOptions: { headers } });
   const waiting = new Set();
+  const ends = new Map();
+  const turned = []; // runs that ended in one way, and later in another
   let reconnects = 0;
-  thread.onchange = () => waiting.forEach((check) => check());
+  thread.onchange = () => {
+    for (const { correlationId, status } of thread.state.runs) {
+      if (ends.has(correlationId) && ends.get(correlationId) !== status) {
+        turned.push(`${ends.get(correlationId)}, then ${status}`);
+      }
+      if (ENDS.has(status) || ends.has(correlationId)) ends.set(correlationId, status);
+    }
+    waiting.forEach((check) => check());
+  };
   thread.onstatus = (status) => {
     if (status.connection === "reconnecting") reconnects += 1;
     waiting.forEach((check) => check());
   };
   thread.open();
-  return { thread, reconnects: () => reconnects, until: (done) => until(thread, waiting, waitS, done) };
+  return { thread, turned, reconnects: () => reconnects, until: (done) => until(thread, waiting, waitS, done) };
 }
 
 function until(thread, waiting, waitS, done) {
@@ -61,7 +73,7 @@ function until(thread, waiting, waitS, done) {
 }
 
 const ended = (state, count) =>
-  state.runs.length >= count && state.runs.every((run) => ["completed", "failed", "cancelled"].includes(run.status));
+  state.runs.length >= count && state.runs.every((run) => ENDS.has(run.status));
 
 /** A request whose connection was cut is made again, as the page does. */
 async function patiently(request) {

@@ -56,13 +56,22 @@ def faults(results: list[dict[str, Any]]) -> dict[str, int]:
 
 def outcomes(results: list[dict[str, Any]]) -> dict[str, Any]:
     """How runs ended, and how tabs that were there all the time differ from a reload, in what they show or say."""
-    ends, differing, told = Counter[str](), 0, Counter[str]()
-    for result in results:
+    ends, differing, told, turned, whole = Counter[str](), 0, Counter[str](), Counter[str](), 0
+    for i, result in enumerate(results):
         *tabs, reload = result["states"]
         ends.update(f"{run['status']} {(run['error'] or {}).get('code', '')}".strip() for run in reload["runs"])
         differing += sum(_shown(tab) != _shown(reload) for tab in tabs)
         told.update(status["history"] for status in result["statuses"])
-    return {"ended": dict(ends), "tabs that differ from a reload": differing, "history, as tabs say": dict(told)}
+        turned.update(result["turned"])
+        answers = zip(reload["runs"], prompts_of(i, len(reload["runs"])), said(reload), strict=True)
+        whole += sum(run["status"] == "failed" and text == story(prompt) for run, prompt, text in answers)
+    return {
+        "ended": dict(ends),
+        "failed, but whole": whole,
+        "ends that tabs saw change": dict(turned),
+        "tabs that differ from a reload": differing,
+        "history, as tabs say": dict(told),
+    }
 
 
 def _shown(state: dict[str, Any]) -> list[tuple[str, str]]:

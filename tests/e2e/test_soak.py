@@ -53,6 +53,8 @@ async def test_nothing_is_lost_doubled_or_out_of_order() -> None:
     assert faults(results) == {"answers": PEOPLE * 2 * 3, "lost": 0, "doubled": 0, "reordered": 0}
     assert outcomes(results) == {
         "ended": {"completed": PEOPLE * 2},
+        "failed, but whole": 0,
+        "ends that tabs saw change": {},
         "tabs that differ from a reload": 0,
         "history, as tabs say": {"kept": PEOPLE * 2},
     }

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from agent_framework import AgentSession
 
-from streamsink.hosts.sessions import MemorySessions
+from streamsink.core.documents import KeepsDocuments
+from streamsink.core.errors import UnavailableError
+from streamsink.hosts.sessions import MemorySessions, StoredSessions
+from streamsink.testing.clock import virtual_time
 
 
 def session(**state: object) -> AgentSession:
@@ -59,3 +65,38 @@ async def test_the_least_recently_used_are_forgotten_first() -> None:
 
     assert await sessions.get("two", "a") is None
     assert await sessions.get("one", "a") is not None
+
+
+class Documents(KeepsDocuments):
+    """Cannot be reached until a time of the loop."""
+
+    def __init__(self, back_at_s: float) -> None:
+        self._back_at_s = back_at_s
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    async def get_document(self, thread: str, name: str) -> bytes | None:
+        return self.kept.get((thread, name))
+
+    async def put_document(self, thread: str, name: str, document: bytes) -> None:
+        if asyncio.get_running_loop().time() < self._back_at_s:
+            raise UnavailableError("not now")
+        self.kept[thread, name] = document
+
+
+@virtual_time
+async def test_a_store_that_is_back_soon_costs_no_answer() -> None:
+    """The answer is whole when its session is kept: it waits for the store as what was said did."""
+    sessions = StoredSessions(Documents(20))
+    await sessions.put("t", "a", session(word="kept"))
+    found = await sessions.get("t", "a")
+
+    assert found is not None
+    assert found.state == {"word": "kept"}
+
+
+@virtual_time
+async def test_a_store_that_stays_away_is_given_up() -> None:
+    with pytest.raises(UnavailableError):
+        await StoredSessions(Documents(100), give_up_s=10).put("t", "a", session())
+
+    assert asyncio.get_running_loop().time() <= 10

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from streamsink.backends.redis.connection_tokens import SignedConnectionTokens
     from streamsink.backends.redis.keys import Keys
     from streamsink.backends.redis.nodes import Local
-    from streamsink.backends.redis.store import RedisStore
-    from streamsink.backends.redis.subscriber import Subscriber
+    from streamsink.backends.redis.store import Store
+    from streamsink.backends.redis.subscriber import Channels
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 
@@ -48,9 +48,9 @@ class RemoteDelivery(Delivery):
 
     def __init__(
         self,
-        store: RedisStore,
+        store: Store,
         keys: Keys,
-        subscriber: Subscriber,
+        subscriber: Channels,
         *,
         node_id: str,
         connection_tokens: SignedConnectionTokens,

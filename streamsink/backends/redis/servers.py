@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamsink.backends.redis.cluster import Cluster
 from streamsink.backends.redis.single import Single
 from streamsink.backends.redis.watched import Watched
 
@@ -25,4 +26,6 @@ def servers_of(url: str, *, timeout_s: float) -> Servers:
     kind = url.partition("://")[0].partition("+")[2]
     if kind == "sentinel":
         return Watched(url, timeout_s)
+    if kind == "cluster":
+        return Cluster(url, timeout_s)
     return Single(url, timeout_s)

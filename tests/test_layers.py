@@ -32,6 +32,7 @@ SANS_IO = [
     "streamsink.backends.memory.runs",
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",
+    "streamsink.backends.redis.slots",
     "streamsink.backends.redis.subscriptions",
 ]  # fmt: skip
 IO = {"asyncio", "concurrent", "datetime", "os", "pathlib", "random", "select", "socket", "ssl", "subprocess",

@@ -19,9 +19,9 @@ from streamsink.core.errors import SettingsError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.pubsub import Reply
     from streamsink.backends.redis.store import Store
-    from streamsink.backends.redis.subscriber import Channels
 
 __all__ = ["Cluster"]
 
@@ -51,22 +51,24 @@ class Cluster(Servers):
         self.topology: Topology = Topology(self._named.seeds, self._slots, timeout_s=timeout_s)
 
     def store(self) -> Store:
-        return ClusterStore(self.topology, self._master, timeout_s=self.timeout_s)
+        return ClusterStore(self.topology, self.master, timeout_s=self.timeout_s)
 
     def subscriber(self, random: Callable[[], float]) -> Channels:
-        return ClusterSubscriber(self.topology, self._endpoint_of, timeout_s=self.timeout_s, random=random)
+        return ClusterSubscriber(self.topology, self.endpoint_of, timeout_s=self.timeout_s, random=random)
 
-    def _endpoint_of(self, address: Address) -> Endpoint:
+    def endpoint_of(self, address: Address) -> Endpoint:
+        """How to be let in there."""
         return replace(self._endpoint, host=address.host, port=address.port)
 
-    def _master(self, address: Address) -> Single:
-        return Single(self._named.url_of(address), self.timeout_s, endpoint=self._endpoint_of(address))
+    def master(self, address: Address) -> Single:
+        """The one there by itself."""
+        return Single(self._named.url_of(address), self.timeout_s, endpoint=self.endpoint_of(address))
 
     async def _slots(self, address: Address) -> Reply:
         """What that server says to ``CLUSTER SLOTS``. It is asked seldom: no connection is kept for that."""
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(self.timeout_s / 2):
-            connection = await connect(self._endpoint_of(address), {}, answer.set_result)
+            connection = await connect(self.endpoint_of(address), {}, answer.set_result)
             try:
                 connection.write([(b"CLUSTER", b"SLOTS")])
                 await asyncio.wait({answer, connection.lost}, return_when=asyncio.FIRST_COMPLETED)

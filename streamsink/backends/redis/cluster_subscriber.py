@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from streamsink.backends.redis.channels import Channels
 from streamsink.backends.redis.pubsub import log_failure
 from streamsink.backends.redis.slots import moved_to
-from streamsink.backends.redis.subscriber import Channels, Subscriber
+from streamsink.backends.redis.subscriber import Subscriber
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
@@ -46,22 +47,32 @@ class _Master:
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """A listener that is not confirmed yet."""
+    """A listener that is not confirmed yet.
+
+    Attributes:
+        is_refused: the master that is being asked says that another one has the slot.
+    """
 
     channel: bytes
     listener: Listener
     master: _Master | None = None
     is_wanted: bool = True
+    is_refused: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Heard:
-    """A listener that was confirmed."""
+    """A listener that was confirmed.
+
+    Attributes:
+        is_refused: the master does not have it any more, whoever is said to be its master next.
+    """
 
     channel: bytes
     listener: Listener
     master: _Master
     is_moving: bool = False
+    is_refused: bool = False
 
 
 class ClusterSubscriber(Channels):
@@ -169,7 +180,8 @@ class ClusterSubscriber(Channels):
                 try:
                     await self._ask(call, address)
                 except UnavailableError:
-                    if not call.is_wanted or self._is_closed or self._topology.known(channel) == address:
+                    is_there = self._topology.known(channel) == address and not call.is_refused
+                    if is_there or not call.is_wanted or self._is_closed:
                         raise
                     await asyncio.sleep(_AGAIN_S)  # two may each say that it is the other one
                 else:
@@ -181,6 +193,7 @@ class ClusterSubscriber(Channels):
         if self._is_closed or not call.is_wanted:
             raise UnavailableError(_CLOSED if self._is_closed else _TAKEN_BACK)
         master = call.master = self._at(address)
+        call.is_refused = False
         master.needed += 1
         try:
             await master.subscriber.listen(call.channel, call.listener)
@@ -202,6 +215,8 @@ class ClusterSubscriber(Channels):
             heard.master = master
             master.needed += 1
             _tell_gap(call.listener)
+        if heard is not None:
+            heard.is_refused = False
         if self._topology.known(call.channel) != master.address:
             self._woken.set()
 
@@ -221,6 +236,9 @@ class ClusterSubscriber(Channels):
 
     def _moved(self, by: Address, channel: bytes, words: str) -> None:
         """A master has refused a channel, or dropped it and then refused it."""
+        for each in (*self._heard.get(channel, ()), *self._calls):
+            if each.channel == channel and each.master is not None and each.master.address == by:
+                each.is_refused = True
         there = moved_to(words, by)
         if there is not None:
             self._topology.move(channel, there)
@@ -243,7 +261,8 @@ class ClusterSubscriber(Channels):
                 _take_back(call)
         for listeners in self._heard.values():
             for heard in listeners:
-                if not heard.is_moving and not self._is_at_home(heard.channel, heard.master):
+                is_there = self._is_at_home(heard.channel, heard.master) and not heard.is_refused
+                if not heard.is_moving and not is_there:
                     heard.is_moving = True
                     self._tasks.start(self._move(heard), name="streamsink redis channel moves")
 

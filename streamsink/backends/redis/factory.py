@@ -22,10 +22,10 @@ from streamsink.core.secrets import RING_EXPECTED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.scripts import Scripts
     from streamsink.backends.redis.settings import RedisSettings
     from streamsink.backends.redis.store import Store
-    from streamsink.backends.redis.subscriber import Channels
     from streamsink.core.runtime import Runtime
     from streamsink.core.settings import Settings
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.endpoint import Endpoint
     from streamsink.backends.redis.store import Store
-    from streamsink.backends.redis.subscriber import Channels
 
 __all__ = ["OneServer", "Servers"]
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsink.backends.gateway.tokens import AccessTokens
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.connection_tokens import SignedConnectionTokens
     from streamsink.backends.redis.keys import Keys
     from streamsink.backends.redis.nodes import Local
     from streamsink.backends.redis.store import Store
-    from streamsink.backends.redis.subscriber import Channels
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 

@@ -148,13 +148,14 @@ class Topology:
     async def _read(self, server: Address) -> SlotMap | UnavailableError:
         try:
             reply = await self._ask(server)
-            found = SlotMap.read(reply, server)
         except UnavailableError as error:
             return error
         except TimeoutError:
             return UnavailableError(_LATE)
         except OSError:
             return UnavailableError(_UNREACHABLE)
+        try:
+            found = SlotMap.read(reply, server)
         except ValueError:
             return UnavailableError(_NO_PERMISSION if str(reply).startswith("NOPERM") else _NO_CLUSTER)
         return found if found.masters else UnavailableError(NO_MASTER)  # it has just begun, and knows nobody

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.subscriber import Channels
 
 __all__ = ["PublishedTurns"]
 

@@ -29,6 +29,11 @@ class ClusterServer(ValkeyServer):
             "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self.bus_port)
         )  # fmt: skip
 
+    @property
+    def is_running(self) -> bool:
+        """Paused or not."""
+        return self._process is not None
+
     async def tell(self, *words: Any) -> Any:
         """Have it run a command."""
         async with Redis.from_url(self.url, single_connection_client=True) as client:
@@ -72,6 +77,17 @@ class LocalCluster:
         await self.replica.tell("CLUSTER", "REPLICATE", await self.masters[2].id())
         await until(self._has_caught_up)
 
+    async def restore(self) -> None:
+        """Have all of them run, with the roles that they had."""
+        for server in self.servers:
+            server.resume()
+            if not server.is_running:
+                server.start()
+        if (await self.replica.tell("INFO", "replication"))["role"] == "master":
+            await until(lambda: _has_caught_up(self.masters[2]))
+            await self.masters[2].tell("CLUSTER", "FAILOVER", "TAKEOVER")
+        await until(self._has_caught_up)
+
     async def move_slot(self, slot: int, source: ClusterServer, target: ClusterServer) -> None:
         """As an administrator does: key by key."""
         await self.begin_to_move(slot, source, target)
@@ -97,8 +113,12 @@ class LocalCluster:
         )
 
     async def _has_caught_up(self) -> bool:
-        told = await self.replica.tell("INFO", "replication")
-        return await self._is_whole() and told["master_link_status"] == "up"
+        return await self._is_whole() and await _has_caught_up(self.replica)
+
+
+async def _has_caught_up(replica: ClusterServer) -> bool:
+    told: dict[str, str] = await replica.tell("INFO", "replication")
+    return told.get("master_link_status") == "up"
 
 
 def _begin(third: int) -> int:

@@ -34,6 +34,7 @@ SANS_IO = [
     "streamsink.backends.process.thread_runs",
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",
+    "streamsink.backends.redis.slots",
     "streamsink.backends.redis.subscriptions",
 ]  # fmt: skip
 SHARED = {"gateway", "process"}

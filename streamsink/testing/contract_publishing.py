@@ -132,7 +132,10 @@ async def _cancel_after(subject: Subject, thread: str, steps: int) -> None:
     assert targets.count("agentDone") <= 1
     if "agentDone" in targets:
         assert texts_of(await subject.conversation(thread)) == ["".join(said)]
-    assert not {left for left in asyncio.all_tasks() - others if left.get_name().startswith("streamsink")}
+    left = {each for each in asyncio.all_tasks() - others if each.get_name().startswith("streamsink")}
+    if left:  # a call that nobody waits for any more may be on its way
+        _, left = await asyncio.wait(left, timeout=2)
+    assert not left
 
 
 async def _settled(sink: StreamSink) -> None:

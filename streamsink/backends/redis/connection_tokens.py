@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.store import RedisStore
+    from streamsink.backends.redis.store import Store
 
 __all__ = ["SignedConnectionTokens"]
 
@@ -87,7 +87,7 @@ class SignedConnectionTokens(ConnectionTokens):
 
     def __init__(
         self,
-        store: RedisStore,
+        store: Store,
         keys: Keys,
         secrets: Sequence[bytes],
         *,

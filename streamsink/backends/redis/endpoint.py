@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.exceptions import RedisError
@@ -13,7 +14,32 @@ from streamsink.core.errors import SettingsError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Endpoint"]
+__all__ = ["Address", "Endpoint", "addresses"]
+
+
+class Address(NamedTuple):
+    """Of one server among several."""
+
+    host: str
+    port: int
+
+
+def addresses(text: str, port: int) -> list[Address]:
+    """What ``host:port,host,[::1]:port`` says.
+
+    Args:
+        port: where none is said.
+
+    Raises:
+        ValueError: nothing.
+    """
+    found = []
+    for entry in text.split(","):
+        place = urlsplit(f"//{entry}")
+        if not place.hostname:
+            raise ValueError("no host")
+        found.append(Address(place.hostname, place.port or port))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,6 @@ from streamsink.backends.redis.keys import Keys
 from streamsink.backends.redis.remote import RemoteDelivery
 from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.sink import RedisSink
-from streamsink.backends.redis.store import RedisStore
-from streamsink.backends.redis.subscriber import Subscriber
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.backends.redis.turns import PublishedTurns
 from streamsink.core.errors import SettingsError
@@ -24,8 +22,10 @@ from streamsink.core.secrets import RING_EXPECTED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.scripts import Scripts
     from streamsink.backends.redis.settings import RedisSettings
+    from streamsink.backends.redis.store import Store
     from streamsink.core.runtime import Runtime
     from streamsink.core.settings import Settings
 
@@ -43,8 +43,7 @@ def redis_timeline(own: RedisSettings, runtime: Runtime) -> RedisTimeline:
         SettingsError: the URL is none.
     """
     servers = servers_of(own.url, timeout_s=own.timeout_s)
-    store = RedisStore(servers, timeout_s=own.timeout_s)
-    return RedisTimeline(store, Keys(own.prefix, servers.database), limits=own, runtime=runtime)
+    return RedisTimeline(servers.store(), Keys(own.prefix, servers.database), limits=own, runtime=runtime)
 
 
 def redis_sink(
@@ -75,22 +74,21 @@ class _Parts:
     runtime: Runtime
     node_id: str
     keys: Keys
-    store: RedisStore
-    subscriber: Subscriber
+    store: Store
+    subscriber: Channels
     timeline: RedisTimeline
 
     @classmethod
     def of(cls, settings: Settings, own: RedisSettings, runtime: Runtime, scripts: Scripts | None) -> _Parts:
         servers = servers_of(own.url, timeout_s=own.timeout_s)
         keys = Keys(own.prefix, servers.database)
-        store = RedisStore(servers, timeout_s=own.timeout_s)
-        subscriber = Subscriber(servers.find, timeout_s=own.timeout_s, random=runtime.random)
+        store, subscriber = servers.store(), servers.subscriber(runtime.random)
         turns = PublishedTurns(subscriber, keys)
         timeline = RedisTimeline(store, keys, limits=own, runtime=runtime, scripts=scripts, turns=turns)
         return cls(settings, own, runtime, runtime.new_id(), keys, store, subscriber, timeline)
 
     @property
-    def shared(self) -> tuple[RedisStore, Keys, Subscriber]:
+    def shared(self) -> tuple[Store, Keys, Channels]:
         return self.store, self.keys, self.subscriber
 
     def now_s(self) -> float:

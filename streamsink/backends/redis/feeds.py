@@ -14,8 +14,8 @@ from streamsink.core.runtime import Runtime, TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.subscriber import Subscriber
     from streamsink.core.events import Event
     from streamsink.core.timeline import Timeline
 
@@ -44,7 +44,7 @@ class Feeds:
 
     def __init__(
         self,
-        subscriber: Subscriber,
+        subscriber: Channels,
         keys: Keys,
         timeline: Timeline,
         *,

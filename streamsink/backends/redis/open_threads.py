@@ -14,7 +14,7 @@ from streamsink.backends.redis.scripts import Script
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from streamsink.backends.redis.store import RedisStore
+    from streamsink.backends.redis.store import Store
 
 __all__ = ["Due", "OpenThreads"]
 
@@ -68,7 +68,7 @@ class OpenThreads:
         key: of the set.
     """
 
-    def __init__(self, store: RedisStore, key: bytes) -> None:
+    def __init__(self, store: Store, key: bytes) -> None:
         self._store = store
         self._key = key
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsink.backends.gateway.tokens import AccessTokens
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.connection_tokens import SignedConnectionTokens
     from streamsink.backends.redis.keys import Keys
     from streamsink.backends.redis.nodes import Local
-    from streamsink.backends.redis.store import RedisStore
-    from streamsink.backends.redis.subscriber import Subscriber
+    from streamsink.backends.redis.store import Store
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 
@@ -48,9 +48,9 @@ class RemoteDelivery(Delivery):
 
     def __init__(
         self,
-        store: RedisStore,
+        store: Store,
         keys: Keys,
-        subscriber: Subscriber,
+        subscriber: Channels,
         *,
         node_id: str,
         connection_tokens: SignedConnectionTokens,

@@ -16,7 +16,7 @@ TIMEOUT_S: Final = Range(1, 60)
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _DATABASE: Final = re.compile(r"/?[0-9]{0,5}")
-_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _URL_EXPECTED: Final = "a URL such as `redis://user:password@host:6379/0`; `rediss://` for TLS, `unix://` for a socket"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,15 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hiredis import pack_command
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -32,10 +37,10 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from streamsink.backends.redis.kinds import OneServer
     from streamsink.backends.redis.scripts import Script
-    from streamsink.backends.redis.servers import Servers
 
-__all__ = ["RedisStore"]
+__all__ = ["RedisStore", "Store"]
 
 _log = logging.getLogger("streamsink")
 
@@ -55,20 +60,49 @@ class _Call:
     reply: asyncio.Future[Any]
 
 
-class RedisStore:
-    """Runs scripts and commands.
+class Store(ABC):
+    """Runs scripts, whose keys share a slot."""
+
+    @abstractmethod
+    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> Any:
+        """What a script answers. Calls that come while others are under way go out together.
+
+        Scripts are atomic, and written so that they may be run again: a call that failed may have happened.
+
+        Raises:
+            UnavailableError: no answer, or none that says that it happened. Its cause is redis-py's error, if any.
+        """
+
+    @abstractmethod
+    async def check(self, key: bytes) -> None:
+        """Return when something can be written, wherever that may be.
+
+        Args:
+            key: may be written, and those that begin with it.
+
+        Raises:
+            UnavailableError: why it cannot.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """End what waits; idempotent."""
+
+
+class RedisStore(Store):
+    """Runs scripts and commands on one server.
 
     Args:
-        servers: closed with this store.
+        server: closed with this store.
         timeout_s: for one call, its waiting included.
 
     Attributes:
         client: for plain commands, inside ``mapped()``. It has few connections.
     """
 
-    def __init__(self, servers: Servers, *, timeout_s: float = 5.0) -> None:
-        self._servers = servers
-        self.client: Redis = servers.client()
+    def __init__(self, server: OneServer, *, timeout_s: float = 5.0) -> None:
+        self._server = server
+        self.client: Redis = server.client()
         self._timeout_s = timeout_s
         self._waiting: deque[_Call] = deque()
         self._tasks = TaskOwner()
@@ -77,13 +111,6 @@ class RedisStore:
         self._is_closed = False
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> Any:
-        """What a script answers. Calls that come while others are under way go out together.
-
-        Scripts are atomic, and written so that they may be run again: a call that failed may have happened.
-
-        Raises:
-            UnavailableError: no answer, or none that says that it happened.
-        """
         if self._is_closed:
             raise UnavailableError("the store is closed")
         if len(self._waiting) >= _MAX_WAITING:
@@ -171,11 +198,6 @@ class RedisStore:
             raise _as_ours(error) from error
 
     async def check(self, key: bytes) -> None:
-        """Return when something can be written.
-
-        Raises:
-            UnavailableError: why it cannot.
-        """
         with self.mapped():
             async with asyncio.timeout(self._timeout_s):
                 await self.client.set(key, b"1", ex=_READY_S)
@@ -186,14 +208,13 @@ class RedisStore:
             await self.client.connection_pool.disconnect()
 
     async def aclose(self) -> None:
-        """End what waits; idempotent."""
         self._is_closed = True
         await self._tasks.aclose()
         for call in self._waiting:
             _settle(call, UnavailableError("the store is closed"))
         self._waiting.clear()
         await self.client.aclose()
-        await self._servers.aclose()
+        await self._server.aclose()
 
 
 def _packed(call: _Call) -> bytes:
@@ -231,14 +252,26 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (OutOfMemoryError, "Redis is full (maxmemory)"),
     (TimeoutError, "Redis did not answer in time"),
     (RedisTimeoutError, "Redis did not answer in time"),
+    (ClusterDownError, "the Redis cluster has slots without a master"),
+    (MovedError, "this Redis is one of a cluster; STREAM_REDIS_URL should begin with redis+cluster://"),
+    (AskError, "a slot of the Redis cluster is being moved"),
+    (TryAgainError, "a slot of the Redis cluster is being moved"),
     (ResponseError, "Redis refused the call"),
 )
 
 
 def _as_ours(error: Exception) -> UnavailableError:
-    """Errors of foreign origin may quote keys and values: only their first word is told."""
+    """What redis-py raised, as ours, with the other as its cause.
+
+    Errors of foreign origin may quote keys and values: only their first word is told.
+    """
+    ours = UnavailableError(_reason(error))
+    ours.__cause__ = error
+    return ours
+
+
+def _reason(error: Exception) -> str:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
-            word = f" ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else ""
-            return UnavailableError(reason + word)
-    return UnavailableError("Redis cannot be reached")
+            return f"{reason} ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else reason
+    return "Redis cannot be reached"

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import random as random_numbers
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from streamsink.backends.redis.channels import Channels
 from streamsink.backends.redis.pubsub import connect, log_failure
 from streamsink.backends.redis.subscriptions import Listener, Subscriptions
 from streamsink.core.errors import StreamSinkError, UnavailableError
@@ -28,12 +30,9 @@ _CLOSED: Final = "the subscriber is closed"
 _PONGS: Final = (b"pong", b"PONG")  # where something is subscribed to, and where nothing is
 
 
-class Subscriber:
-    """One connection for all channels of this process. It connects when it is first used and until it is closed,
-    belongs to one event loop, and writes what one loop turn asks for at once.
-
-    A listener may hear a message as soon as ``listen`` has been called. After the connection was lost, messages come
-    again, and each listener of a channel that had been confirmed is told of the gap when it has been confirmed anew.
+class Subscriber(Channels):
+    """One connection for all channels. It connects when it is first used and until it is closed, and writes what one
+    loop turn asks for at once.
 
     Args:
         find: says where to connect, each time anew.
@@ -42,6 +41,8 @@ class Subscriber:
         retry_first_s: the first wait before another try; twice as long each time.
         retry_longest_s: the longest.
         random: a number in [0, 1), for jitter.
+        on_moved: another server has a channel's slot: called with the channel and the server's words. Who listens to
+            it is to listen there. None: that is a refusal as others are, and the connection is made anew.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Subscriber:
         retry_first_s: float = 0.05,
         retry_longest_s: float = 2.0,
         random: Callable[[], float] = random_numbers.random,
+        on_moved: Callable[[bytes, str], None] | None = None,
     ) -> None:
         self._find = find
         self._timeout_s = timeout_s
@@ -60,6 +62,7 @@ class Subscriber:
         self._retry_first_s = retry_first_s
         self._retry_longest_s = retry_longest_s
         self._random = random
+        self._on_moved = on_moved
         self._waiters: set[asyncio.Future[str | None]] = set()  # None: confirmed; else why not
         self._subscriptions: Subscriptions[asyncio.Future[str | None]] = Subscriptions()
         self._tasks = TaskOwner()
@@ -73,17 +76,9 @@ class Subscriber:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection that works as far as one knows."""
         return self._connection is not None and self._connection.is_open
 
     async def listen(self, channel: bytes, listener: Listener) -> None:
-        """Hear a channel; returns when the server has confirmed it. Again is no error, and waits again if it must.
-
-        One that is cancelled or fails leaves things as they were.
-
-        Raises:
-            UnavailableError: it did not confirm in time, it refused, or the listener was taken back meanwhile.
-        """
         self._start()
         waiter: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         if self._subscriptions.listen(channel, listener, waiter):
@@ -98,23 +93,16 @@ class Subscriber:
         self._subscriptions.done(channel, listener, waiter)
 
     def unlisten(self, channel: bytes, listener: Listener) -> None:
-        """Hear a channel no more; again is no error. Who waits in ``listen`` for the same waits no longer."""
         _settle(self._subscriptions.unlisten(channel, listener), "nobody wants to listen any more")
         self._flush_soon()
 
     async def check(self) -> None:
-        """Whether it is connected. A first attempt that is under way is waited for.
-
-        Raises:
-            UnavailableError: it is not; says why.
-        """
         self._start()
         await self._tried.wait()
         if not self.is_connected:
             raise UnavailableError(self._why)
 
     async def aclose(self) -> None:
-        """Disconnect; who waits is told. Idempotent."""
         self._is_closed = True
         self._tried.set()
         _settle(self._waiters, _CLOSED)
@@ -228,10 +216,16 @@ class Subscriber:
         elif kind in _PONGS:
             self._subscriptions.ponged()
         elif isinstance(reply, Exception):
-            self._tell(self._subscriptions.refused(), _refusal(reply))
+            self._refuse(str(reply), self._subscriptions.refused())
         else:
             raise ValueError("no such reply")
         self._flush_soon()
+
+    def _refuse(self, words: str, outcome: Outcome[asyncio.Future[str | None]]) -> None:
+        if self._on_moved is not None and outcome.channel is not None and words.startswith("MOVED "):
+            self._on_moved(outcome.channel, words)
+            outcome = replace(outcome, must_reconnect=False)
+        self._tell(outcome, _refusal(words))
 
     def _tell(self, outcome: Outcome[asyncio.Future[str | None]], refusal: str = "") -> None:
         _settle(outcome.confirmed, None)
@@ -251,8 +245,8 @@ def _settle(waiters: Iterable[asyncio.Future[str | None]], outcome: str | None) 
             waiter.set_result(outcome)
 
 
-def _refusal(error: Exception) -> str:
-    word = str(error).partition(" ")[0][:32]  # the rest may quote
+def _refusal(words: str) -> str:
+    word = words.partition(" ")[0][:32]  # the rest may quote
     if word == "NOPERM":
         return "the user in STREAM_REDIS_URL may not subscribe to this channel; docs/redis.md has the rules it needs"
     return f"Redis refused a subscription ({word})"

@@ -46,12 +46,14 @@ class Outcome(Generic[W]):
         refused: who waited for one that will not come.
         gaps: listeners to be told that they may have missed something.
         must_reconnect: a channel that somebody relies on was refused: this server is not the right one any more.
+        channel: which one was refused, whoever relies on it.
     """
 
     confirmed: list[W] = field(default_factory=list)
     refused: list[W] = field(default_factory=list)
     gaps: list[Listener] = field(default_factory=list)
     must_reconnect: bool = False
+    channel: bytes | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -241,7 +243,8 @@ class Subscriptions(Generic[W]):
             channel.is_asked = False
             theirs = channel.listenings
             refused = [waiter for listening in theirs for waiter in listening.waiters]
-            outcome = Outcome(refused=refused, must_reconnect=any(listening.is_kept for listening in theirs))
+            is_relied_on = any(listening.is_kept for listening in theirs)
+            outcome = Outcome(refused=refused, must_reconnect=is_relied_on, channel=channel.name)
         self._prune(channel)
         return outcome
 

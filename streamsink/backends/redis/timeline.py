@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.store import RedisStore
+    from streamsink.backends.redis.store import Store
     from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, Run, RunRequest
 
 __all__ = ["RedisTimeline", "Turns"]
@@ -68,7 +68,7 @@ class RedisTimeline(Timeline, KeepsDocuments):
 
     def __init__(
         self,
-        store: RedisStore,
+        store: Store,
         keys: Keys,
         *,
         limits: RedisSettings | None = None,

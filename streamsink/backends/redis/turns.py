@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
-    from streamsink.backends.redis.subscriber import Subscriber
 
 __all__ = ["PublishedTurns"]
 
@@ -16,7 +16,7 @@ __all__ = ["PublishedTurns"]
 class PublishedTurns:
     """Wakes queued runs when something is published to their thread; see :class:`~.timeline.Turns`."""
 
-    def __init__(self, subscriber: Subscriber, keys: Keys) -> None:
+    def __init__(self, subscriber: Channels, keys: Keys) -> None:
         self._subscriber = subscriber
         self._keys = keys
 

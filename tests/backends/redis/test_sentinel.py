@@ -12,7 +12,9 @@ import pytest
 from streamsink.backends.redis.factory import redis_sink
 from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.settings import RedisSettings
+from streamsink.backends.redis.single import Single
 from streamsink.backends.redis.store import RedisStore
+from streamsink.backends.redis.watched import Watched as WatchedServers
 from streamsink.core.delivery import ServesClients
 from streamsink.core.errors import SettingsError, UnavailableError
 from streamsink.core.identity import User
@@ -60,7 +62,7 @@ def watched() -> Iterator[Watched]:
 @asynccontextmanager
 async def until_a_replica_is_known(watched: Watched) -> AsyncIterator[None]:
     """The sentinel asks the master for its replicas every ten seconds, or at its start."""
-    store = RedisStore(servers_of(f"redis://127.0.0.1:{watched.sentinel.port}", timeout_s=5))
+    store = RedisStore(Single(f"redis://127.0.0.1:{watched.sentinel.port}", 5))
     async with asyncio.timeout(20):
         with store.mapped():
             while not await store.client.sentinel_slaves("main"):  # noqa: ASYNC110  it tells nobody
@@ -97,7 +99,7 @@ async def test_runs_and_clients_survive_a_failover(watched: Watched) -> None:
 
 
 async def test_sentinels_that_know_nothing_are_said() -> None:
-    servers = servers_of("redis+sentinel://127.0.0.1:1/main", timeout_s=0.5)
+    servers = WatchedServers("redis+sentinel://127.0.0.1:1/main", 0.5)
 
     with pytest.raises(UnavailableError, match="no sentinel"):
         await servers.find()
@@ -118,9 +120,10 @@ async def test_a_url_says_everything() -> None:
     url = "rediss+sentinel://ann:p%40ss@[::1]:1,two/our%20main/3?sentinel_password=s%26&ssl_check_hostname=false"
     servers = servers_of(url, timeout_s=1)
 
+    assert isinstance(servers, WatchedServers)
     assert servers.database == 3
-    assert servers._service == "our main"  # type: ignore[attr-defined]
-    sentinels = servers._sentinel.sentinels  # type: ignore[attr-defined]
+    assert servers._service == "our main"
+    sentinels = servers._sentinel.sentinels
     places = [each.connection_pool.connection_kwargs for each in sentinels]
     assert [(place["host"], place["port"], place["password"]) for place in places] == [
         ("::1", 1, "s&"),
@@ -128,7 +131,7 @@ async def test_a_url_says_everything() -> None:
     ]
     options = servers.client().connection_pool.connection_kwargs
     assert (options["username"], options["password"], options["db"]) == ("ann", "p@ss", 3)
-    endpoint = servers._endpoint  # type: ignore[attr-defined]
+    endpoint = servers._endpoint
     assert (endpoint.username, endpoint.password) == ("ann", "p@ss")
     assert endpoint.tls is not None
     assert not endpoint.tls.check_hostname

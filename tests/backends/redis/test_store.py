@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamsink.backends.redis.scripts import Script
-from streamsink.backends.redis.servers import servers_of
+from streamsink.backends.redis.single import Single
 from streamsink.backends.redis.store import RedisStore
 from streamsink.core.errors import UnavailableError
 from streamsink.testing.valkey import ValkeyServer, free_port
@@ -77,7 +77,7 @@ async def test_a_script_that_fails_fails_alone_and_tells_nothing(store: RedisSto
 
 
 async def test_nobody_there_is_said() -> None:
-    store = RedisStore(servers_of(f"redis://user:secret@127.0.0.1:{free_port()}/0", timeout_s=1), timeout_s=1)
+    store = RedisStore(Single(f"redis://user:secret@127.0.0.1:{free_port()}/0", 1), timeout_s=1)
 
     with pytest.raises(UnavailableError, match="cannot be reached") as caught:
         await store.run(ECHO, [], [""])

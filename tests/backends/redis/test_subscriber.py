@@ -487,3 +487,34 @@ async def test_a_refusal_is_told_at_once(channel: bytes) -> None:
         with pytest.raises(UnavailableError, match=r"refused a subscription \(CLUSTERDOWN\)$"):
             await subscriber.listen(channel, Ear())
         assert subscriber.is_connected
+
+
+async def test_a_channel_that_has_moved_is_told_and_the_connection_stays(channel: bytes) -> None:
+    has_moved = False
+    asked: list[bytes] = []
+
+    def answer(command: list[bytes]) -> bytes:
+        asked.append(command[0])
+        if command[0] == b"SSUBSCRIBE" and has_moved:
+            return b"-MOVED 1 127.0.0.1:7000\r\n"
+        if command[0] == b"PING" and has_moved:
+            return about(b"sunsubscribe", channel) + usual(command)  # the slot goes elsewhere
+        return usual(command)
+
+    ear, moved = Ear(), asyncio.Queue[tuple[bytes, str]]()
+    async with (
+        answering(answer) as endpoint,
+        subscribing(endpoint, ping_s=0.05, on_moved=lambda *told: moved.put_nowait(told)) as subscriber,
+    ):
+        await subscriber.listen(channel, ear)
+        has_moved = True
+
+        assert await moved.get() == (channel, "MOVED 1 127.0.0.1:7000")
+        with pytest.raises(UnavailableError, match="MOVED"):
+            await subscriber.listen(channel + b"2", Ear())
+        assert (await moved.get())[0] == channel + b"2"
+        subscriber.unlisten(channel, ear)
+        has_moved = False
+        await subscriber.listen(channel, ear)
+        assert ear.gaps.empty()
+    assert asked.count(b"HELLO") == 1

@@ -214,7 +214,7 @@ def test_a_refusal_is_told_and_leaves_nothing(state: Subscriptions[str], one: He
     told = state.refused()
     state.give_up(A, one, "w")
 
-    assert (told.confirmed, told.refused, told.must_reconnect) == ([], ["w"], False)
+    assert (told.confirmed, told.refused, told.must_reconnect, told.channel) == ([], ["w"], False, A)
     assert state.output() == []
     assert not state._channels
 
@@ -235,7 +235,8 @@ def test_a_refusal_to_leave_changes_nothing(state: Subscriptions[str], one: Hear
     state.unlisten(A, one)
     state.output()
 
-    assert state.refused().refused == []
+    told = state.refused()
+    assert (told.refused, told.channel) == ([], None)
     assert not state._channels
 
 

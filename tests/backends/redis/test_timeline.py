@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamsink.backends.redis.keys import Keys
-from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.settings import RedisSettings
+from streamsink.backends.redis.single import Single
 from streamsink.backends.redis.store import RedisStore
 from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.cursor import Cursor
@@ -86,7 +86,7 @@ async def world(valkey: ValkeyServer) -> AsyncIterator[World]:
 
 async def test_a_run_whose_acceptance_was_told_late_is_fresh(valkey: ValkeyServer) -> None:
     """Whoever accepted it has to execute it: nobody else will. Another request for the same run finds it accepted."""
-    store = AsksTwice(servers_of(valkey.url, timeout_s=5))
+    store = AsksTwice(Single(valkey.url, 5))
     timeline = RedisTimeline(store, Keys(fresh_prefix()))
     message = Record("userMessage", b'{"n":1}')
     request = RunRequest(correlation_id="r", agent_name="a", message=message, idempotency_key="k")

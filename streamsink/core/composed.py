@@ -197,8 +197,8 @@ class ComposedSink(StreamSink):
     async def dissolve(self, thread: str) -> None:
         await self._delivery.dissolve(thread)
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
-        return self._delivery.connect_info(user, base_url)
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+        return await self._delivery.connect_info(user, base_url)
 
     async def check(self) -> None:
         await self._timeline.check()

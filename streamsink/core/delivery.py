@@ -67,11 +67,14 @@ class Delivery(ABC):
         """Remove every connection from the group."""
 
     @abstractmethod
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         """Where ``user`` connects.
 
         Args:
             base_url: absolute, of this host, with the prefix that it is mounted under and no slash at the end.
+
+        Raises:
+            UnavailableError: the token comes from somebody who cannot be reached.
         """
 
     @abstractmethod

@@ -237,7 +237,8 @@ async def test_the_rest_is_passed_on() -> None:
         assert w.delivery.groups["t"] == {"c1"}
         await w.sink.dissolve("t")
         assert "t" not in w.delivery.groups
-        assert w.sink.connect_info(User(subject="alice"), "https://host").url == "https://host/client"
+        info = await w.sink.connect_info(User(subject="alice"), "https://host")
+        assert info.url == "https://host/client"
         await w.sink.check()
         snapshot = Snapshot(Cursor(1, 1), (b"{}",))
         assert await w.sink.put_snapshot("t", snapshot, expected=None)

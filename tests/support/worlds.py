@@ -114,7 +114,7 @@ class RecordingDelivery(Delivery):
     async def dissolve(self, thread: str) -> None:
         self.groups.pop(thread, None)
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         return ConnectInfo(f"{base_url}/client", f"token of {user.subject}")
 
     async def check(self) -> None:

@@ -39,6 +39,7 @@ class Delivery(ABC):
 
         Raises:
             UnavailableError: they may not have arrived.
+            PartlyDeliveredError: … but for the first few; those that follow are given again, these are not.
         """
 
     @abstractmethod

@@ -170,12 +170,12 @@ async def test_members_are_listed_page_by_page_from_the_same_service() -> None:
         assert await lists.members("t") == ["a", "b", "c"]
         assert {request.url.host for request in w.service.requests} == {"x.test"}
         assert w.service.requests[1].url.query == b"continuationToken=x"
-        await w.delivery.deliver("t", (await events_of_one()))
+        await w.delivery.deliver("t", await events_of_one())
         assert w.delivery.measure()["billed"] == 3
 
 
 async def events_of_one() -> list[Any]:
-    return [record.at(1, 1) for record in batch("r1", 1).records]
+    return [record.at("1", 1) for record in batch("r1", 1).records]
 
 
 @virtual_time

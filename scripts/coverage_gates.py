@@ -22,6 +22,10 @@ WHOLE = (
     "streamsink/backends/gateway/websocket_frames.py",
     "streamsink/backends/gateway/websocket_peer.py",
     "streamsink/backends/redis/subscriptions.py",
+    *(
+        f"streamsink/backends/signalr/{name}.py"
+        for name in ("connection_string", "credentials", "meter", "replies", "rest", "retries", "tokens")
+    ),
 )
 ELSEWHERE = 90.0
 

@@ -31,6 +31,7 @@ __all__ = [
     "find_backend",
     "hookimpl",
     "load_settings",
+    "needs_one_process",
     "timelines",
 ]
 
@@ -81,11 +82,13 @@ class _Offer(Generic[_Made]):
             Raises MissingExtraError when an optional dependency is not installed, SettingsError when a setting is
             wrong.
         settings: the type of the plugin's own settings (``streamsink.core.variables``), or None.
+        one_process: it serves one process only; a deployment of more is refused.
     """
 
     name: str
     factory: Callable[[BackendContext, Any], _Made]
     settings: type[Any] | None = None
+    one_process: bool = False
 
     def make(self, context: BackendContext) -> _Made:
         """Read the plugin's settings and call its factory."""
@@ -98,11 +101,11 @@ class BackendSpec(_Offer[StreamSink]):
 
     Args:
         abilities: the interfaces that the sink has beside ``StreamSink``, for checks before it is made.
-        one_process: it serves one process only; a deployment of more is refused.
+        history: the timeline that it asks for where ``STREAM_HISTORY`` names none; None: it has its own.
     """
 
     abilities: frozenset[type] = frozenset()
-    one_process: bool = False
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,19 @@ def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
     if name not in found:
         raise BackendError(f"STREAM_BACKEND should be one of {', '.join(sorted(found))}; {name!r} is not installed")
     return found[name]
+
+
+def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str | None:
+    """The variable whose value serves one process only; None: there may be several.
+
+    Raises:
+        BackendError: the backend is not installed.
+    """
+    backend = find_backend(manager, settings.backend)
+    if backend.one_process:
+        return "STREAM_BACKEND"
+    history = timelines(manager).get(settings.history or backend.history or "")
+    return "STREAM_HISTORY" if history is not None and history.one_process else None
 
 
 def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:

@@ -32,6 +32,10 @@ SANS_IO = [
     "streamsink.backends.none.runs",
     "streamsink.backends.process.runs",
     "streamsink.backends.process.thread_runs",
+    *(
+        f"streamsink.backends.signalr.{name}"
+        for name in ("connection_string", "credentials", "replies", "rest", "retries", "settings", "tokens")
+    ),
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",
     "streamsink.backends.redis.slots",

@@ -13,9 +13,13 @@ class Pacer:
 
     Args:
         per_s: messages per second; None: no bound.
+
+    Attributes:
+        merged: how many pieces have left inside others so far: the messages that merging has saved.
     """
 
     def __init__(self, per_s: float | None = None) -> None:
+        self.merged: int = 0
         self._interval_s = 0.0 if per_s is None else 1.0 / per_s
         self._free_at = 0.0
 
@@ -26,6 +30,10 @@ class Pacer:
     def spend(self, now: float, messages: int = 1) -> None:
         """So many messages leave now."""
         self._free_at = max(now, self._free_at) + self._interval_s * messages
+
+    def saved(self, messages: int) -> None:
+        """So many did not have to leave."""
+        self.merged += messages
 
 
 class Coalescer:
@@ -45,6 +53,7 @@ class Coalescer:
         self._max_bytes = max_bytes
         self._pacer = pacer or Pacer()
         self._pending = Drafts()
+        self._pieces = 0
         self._urgent = False
         self._spoken = False
         self._in_flight = False
@@ -62,6 +71,7 @@ class Coalescer:
                 "raise STREAM_MAX_BUFFER_BYTES or produce more slowly"
             )
         self._pending.add(draft)
+        self._pieces += 1
         is_text = isinstance(draft, TextDraft)
         self._urgent = self._urgent or not is_text or not self._spoken
         self._spoken = self._spoken or is_text
@@ -77,7 +87,7 @@ class Coalescer:
         """What leaves now; ``sent`` must follow."""
         self._in_flight, self._urgent, self._last_sent = True, False, now
         self._pacer.spend(now, len(self._pending))
-        return self._pending.take()
+        return self._taken()
 
     def sent(self) -> None:
         """The send that was in flight has ended, well or badly."""
@@ -86,6 +96,11 @@ class Coalescer:
     def drain(self, now: float) -> list[Draft]:
         """Whatever is held, for the last batch of a run, which the budget does not hold up."""
         self._pacer.spend(now, len(self._pending) + 1)
+        return self._taken()
+
+    def _taken(self) -> list[Draft]:
+        self._pacer.saved(self._pieces - len(self._pending))
+        self._pieces = 0
         return self._pending.take()
 
     @property

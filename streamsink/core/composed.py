@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.errors import StreamSinkError
+from streamsink.core.errors import PartlyDeliveredError, StreamSinkError
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ComposedSink(StreamSink):
             await self._delivery.deliver(thread, events)
         except StreamSinkError as reason:
             _log.warning("delivery failed, trying again: %s", type(reason).__name__)
-            self._deliver_later(thread, events)
+            self._deliver_later(thread, events[_delivered_before(reason) :])
         except asyncio.CancelledError:
             self._deliver_later(thread, events)  # appended is appended, whoever has gone away
             raise
@@ -106,28 +106,29 @@ class ComposedSink(StreamSink):
         try:
             while late and tries < _TRIES:
                 await asyncio.sleep(self.runtime.jittered(delay_s))
-                if await self._delivered(thread, late):
-                    delay_s, tries = 0.0, 0
-                else:
-                    delay_s, tries = min(max(delay_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S), tries + 1
+                count, failed = await self._redelivered(thread, late)
+                tries = 0 if count else tries + 1
+                delay_s = _next_delay(0.0 if count else delay_s) if failed else 0.0
         finally:
             del self._late[thread]
             self.undelivered += len(late)
             if late:
                 _log.error("gave up delivering %d events; clients will ask for them", len(late))
 
-    async def _delivered(self, thread: str, late: deque[Event]) -> bool:
+    async def _redelivered(self, thread: str, late: deque[Event]) -> tuple[int, bool]:
+        """How many were delivered, and whether that failed; what was not waits again."""
         events = tuple(late)
         late.clear()
         try:
             await self._delivery.deliver(thread, events)
         except BaseException as reason:
-            late.extendleft(reversed(events))
+            done = _delivered_before(reason)
+            late.extendleft(reversed(events[done:]))
             self._bound(late)
             if isinstance(reason, StreamSinkError):
-                return False
+                return done, True
             raise
-        return True
+        return len(events), False
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)
@@ -197,8 +198,8 @@ class ComposedSink(StreamSink):
     async def dissolve(self, thread: str) -> None:
         await self._delivery.dissolve(thread)
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
-        return self._delivery.connect_info(user, base_url)
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+        return await self._delivery.connect_info(user, base_url)
 
     async def check(self) -> None:
         await self._timeline.check()
@@ -209,3 +210,11 @@ class ComposedSink(StreamSink):
             closing.push_async_callback(self._timeline.aclose)
             closing.push_async_callback(self._delivery.aclose)
             await self.tasks.aclose(ending_s=_LAST_WORDS_S)
+
+
+def _delivered_before(reason: BaseException) -> int:
+    return reason.count if isinstance(reason, PartlyDeliveredError) else 0
+
+
+def _next_delay(delay_s: float) -> float:
+    return min(max(delay_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 
-__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "ServesClients", "ServesSockets", "Subscribes"]
+__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "Measures", "ServesClients", "ServesSockets", "Subscribes"]
 
 ASGIApp: TypeAlias = Any
 
@@ -39,6 +39,7 @@ class Delivery(ABC):
 
         Raises:
             UnavailableError: they may not have arrived.
+            PartlyDeliveredError: … but for the first few; those that follow are given again, these are not.
         """
 
     @abstractmethod
@@ -67,11 +68,14 @@ class Delivery(ABC):
         """Remove every connection from the group."""
 
     @abstractmethod
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         """Where ``user`` connects.
 
         Args:
             base_url: absolute, of this host, with the prefix that it is mounted under and no slash at the end.
+
+        Raises:
+            UnavailableError: the token comes from somebody who cannot be reached.
         """
 
     @abstractmethod
@@ -136,3 +140,11 @@ class ListsMembers(ABC):
     @abstractmethod
     async def members(self, thread: str) -> list[str]:
         """The ids of the connections in the group, in no particular order."""
+
+
+class Measures(ABC):
+    """An ability: what deliveries cost and what went wrong with them is counted."""
+
+    @abstractmethod
+    def measure(self) -> Mapping[str, int]:
+        """Counters since the start, by name; from any thread."""

@@ -17,6 +17,7 @@ StreamSinkError
 │   └── StaleAttemptError   a newer attempt of the run exists
 ├── BusyError               over a rate or a queue's bound (429): try again later
 ├── UnavailableError        a dependency is unreachable (503): try again; nothing is known to have been lost
+│   └── PartlyDeliveredError … after some of the events had been delivered
 ├── EpochChangedError       the store fell behind its producer; append the run again
 ├── StreamOverflowError     a bounded buffer is full
 └── AttemptFailedError      the agent failed; the run's terminal has been written
@@ -36,6 +37,7 @@ __all__ = [
     "KeyReusedError",
     "MissingExtraError",
     "NotFoundError",
+    "PartlyDeliveredError",
     "RunClosedError",
     "SettingsError",
     "StaleAttemptError",
@@ -188,6 +190,14 @@ class UnavailableError(StreamSinkError):
 
     code = "unavailable"
     status = 503
+
+
+class PartlyDeliveredError(UnavailableError):
+    """A delivery stopped on its way: the first ``count`` of the events that it was given need not be given again."""
+
+    def __init__(self, message: str, count: int) -> None:
+        super().__init__(message)
+        self.count = count
 
 
 class EpochChangedError(StreamSinkError):

@@ -49,7 +49,7 @@ class ThreadCalls:
 
     async def negotiate(self, call: Call, user: User) -> Reply:
         """Where the caller's SignalR client connects."""
-        info = self._sink.connect_info(user, call.base_url)
+        info = await self._sink.connect_info(user, call.base_url)
         return json_reply({"url": info.url, "accessToken": info.access_token})
 
     async def join(self, call: Call, user: User) -> Reply:

@@ -19,7 +19,7 @@ from streamsink.core.runtime import run_unless
 from streamsink.hosts.errors import WorkersError
 from streamsink.hosts.listening import listen, url_of
 from streamsink.opening import with_secret
-from streamsink.plugins import create_plugin_manager, find_backend, load_settings
+from streamsink.plugins import create_plugin_manager, load_settings, needs_one_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,9 +67,9 @@ def _settings() -> Settings:
         raise WorkersError("workers that share a port need a POSIX system; use one process here")
     manager = create_plugin_manager()
     settings = load_settings(os.environ, manager)
-    if find_backend(manager, settings.backend).one_process:
-        expected = f"one that serves several processes, such as `redis`; {settings.backend!r} serves one: no --workers"
-        raise SettingsError("STREAM_BACKEND", expected)
+    variable = needs_one_process(manager, settings)
+    if variable is not None:
+        raise SettingsError(variable, "one that serves several processes, such as `redis`, or start without --workers")
     return with_secret(settings)
 
 

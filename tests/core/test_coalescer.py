@@ -155,6 +155,21 @@ def test_a_budget_that_was_not_used_is_not_saved_up() -> None:
     assert pacer.next_at() == 101.0
 
 
+def test_what_merging_saves_is_counted_when_it_leaves(say: Speaker) -> None:
+    pacer = Pacer()
+    held = Coalescer(window_s=0.1, max_bytes=10_000, pacer=pacer)
+    for _ in range(5):
+        held.push(say.text())
+    assert pacer.merged == 0
+    send(held, 0.0)
+    held.push(say.data())
+    held.push(say.text())
+    held.push(say.text())
+    held.drain(1.0)
+
+    assert pacer.merged == 4 + 1
+
+
 def test_past_the_bound_nothing_is_taken(say: Speaker) -> None:
     held = coalescer(max_bytes=300)
     held.push(say.text("a"))

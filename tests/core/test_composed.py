@@ -70,6 +70,19 @@ async def test_a_failed_delivery_is_tried_again_in_order() -> None:
 
 
 @virtual_time
+async def test_what_arrived_before_a_failure_is_not_given_again() -> None:
+    async with world() as w:
+        await begun(w.sink, "t")
+        w.delivery.failures, w.delivery.arrive_before_failing = 9, 1
+        await w.sink.send("t", batch("r1", 1, 10))
+        await settle(w)
+
+        assert (delivered(w), w.sink.undelivered) == (list(range(1, 11)), 0)
+        waits = [round(later - earlier, 1) for earlier, later in pairwise(w.delivery.tries[-10:])]
+        assert waits == [0.1] * 9
+
+
+@virtual_time
 async def test_what_comes_while_something_is_tried_again_queues_behind_it() -> None:
     async with world() as w:
         await begun(w.sink, "t")
@@ -237,7 +250,8 @@ async def test_the_rest_is_passed_on() -> None:
         assert w.delivery.groups["t"] == {"c1"}
         await w.sink.dissolve("t")
         assert "t" not in w.delivery.groups
-        assert w.sink.connect_info(User(subject="alice"), "https://host").url == "https://host/client"
+        info = await w.sink.connect_info(User(subject="alice"), "https://host")
+        assert info.url == "https://host/client"
         await w.sink.check()
         snapshot = Snapshot(Cursor(1, 1), (b"{}",))
         assert await w.sink.put_snapshot("t", snapshot, expected=None)

@@ -42,7 +42,7 @@ async def test_clients_see_what_is_published_elsewhere(valkey: ValkeyServer, mon
         environ = {"STREAM_REDIS_URL": valkey.url, "STREAM_GATEWAY_URL": url}
         async with (
             open_sink(REDIS, environ=environ) as host,
-            signalr_client(host.connect_info(ANN, "https://elsewhere.test")) as client,
+            signalr_client(await host.connect_info(ANN, "https://elsewhere.test")) as client,
         ):
             await host.join("t", client.connection_id, user_id=ANN.id)
             await host.publish("t", ["Hello"])

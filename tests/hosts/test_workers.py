@@ -222,7 +222,13 @@ def test_the_address_is_announced_once_they_listen(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("environ", "variable"),
-    [({"STREAM_BACKEND": "memory"}, "STREAM_BACKEND"), ({"STREAM_BACKEND": "redis"}, "STREAM_SECRET")],
+    [
+        ({"STREAM_BACKEND": "memory"}, "STREAM_BACKEND"),
+        ({"STREAM_BACKEND": "signalr"}, "STREAM_HISTORY"),
+        ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "memory"}, "STREAM_HISTORY"),
+        ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "redis"}, "STREAM_SECRET"),
+        ({"STREAM_BACKEND": "redis"}, "STREAM_SECRET"),
+    ],
 )
 def test_what_several_processes_need_is_asked_for_first(
     environ: dict[str, str], variable: str, monkeypatch: pytest.MonkeyPatch

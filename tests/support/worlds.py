@@ -11,7 +11,7 @@ import msgspec
 from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
 from streamsink.core.delivery import ConnectInfo, Delivery
-from streamsink.core.errors import UnavailableError
+from streamsink.core.errors import PartlyDeliveredError, UnavailableError
 from streamsink.core.options import PublishOptions
 from streamsink.testing.checking import events_of
 from streamsink.testing.clock import virtual_runtime
@@ -82,6 +82,7 @@ class RecordingDelivery(Delivery):
 
     Attributes:
         failures: so many of the next deliveries fail.
+        arrive_before_failing: how many events of a failing delivery arrive.
         gate: a delivery waits until it is set.
         events: what was delivered, by thread.
         closed: how often it was closed.
@@ -89,6 +90,7 @@ class RecordingDelivery(Delivery):
 
     def __init__(self) -> None:
         self.failures = 0
+        self.arrive_before_failing = 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.tries: list[float] = []
@@ -100,10 +102,15 @@ class RecordingDelivery(Delivery):
         self.tries.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0)
         await self.gate.wait()
+        failed = False
         if self.failures > 0:
             self.failures -= 1
-            raise UnavailableError("not now")
+            if self.arrive_before_failing == 0:
+                raise UnavailableError("not now")
+            events, failed = events[: self.arrive_before_failing], True
         self.events.setdefault(thread, []).extend(events)
+        if failed:
+            raise PartlyDeliveredError("not now", len(events))
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         self.groups.setdefault(thread, set()).add(connection_id)
@@ -114,7 +121,7 @@ class RecordingDelivery(Delivery):
     async def dissolve(self, thread: str) -> None:
         self.groups.pop(thread, None)
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         return ConnectInfo(f"{base_url}/client", f"token of {user.subject}")
 
     async def check(self) -> None:

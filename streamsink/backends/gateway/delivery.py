@@ -176,7 +176,7 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         self._turn.flush_group(thread)
         return self.hub.subscribe(thread)
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         token = self._access_tokens.mint(user.id, base_url=base_url, hub=self._hub_name)
         return ConnectInfo(client_url(base_url, self._hub_name), token)
 

@@ -27,7 +27,7 @@ def streamsink_backends() -> list[BackendSpec]:
 @hookimpl
 def streamsink_timelines() -> list[TimelineSpec]:
     """The timeline ``memory``."""
-    return [TimelineSpec(name="memory", factory=_make_timeline, settings=MemorySettings)]
+    return [TimelineSpec(name="memory", factory=_make_timeline, settings=MemorySettings, one_process=True)]
 
 
 def _make_timeline(context: BackendContext, own: MemorySettings) -> MemoryTimeline:

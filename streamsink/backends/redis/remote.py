@@ -110,7 +110,7 @@ class RemoteDelivery(Delivery):
         except ConnectionGoneError:  # with its node
             return
 
-    def connect_info(self, user: User, base_url: str) -> ConnectInfo:
+    async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
         base_url = self._gateway_url or base_url
         token = self._access_tokens.mint(user.id, base_url=base_url, hub=self._hub_name)
         return ConnectInfo(client_url(base_url, self._hub_name), token)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import uvicorn
 
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
+from streamsink.backends.gateway.negotiate import client_url
+from streamsink.core.delivery import ConnectInfo
 from streamsink.core.identity import User
 from streamsink.hosts.sockets import websocket_protocol
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     import pytest
 
     from streamsink.backends.gateway.connection_tokens import ConnectionTokens
-    from streamsink.core.delivery import ConnectInfo
 
 ANN = User(subject="ann")
+_HUB: Final = "streamsink"
 
 Path: TypeAlias = Literal["asgi", "sockets"]
 PATHS: Final[tuple[Path, ...]] = ("asgi", "sockets")
@@ -65,7 +67,8 @@ class Server:
 
     @property
     def info(self) -> ConnectInfo:
-        return self.delivery.connect_info(ANN, self.base_url)
+        token = self.delivery._access_tokens.mint(ANN.id, base_url=self.base_url, hub=_HUB)
+        return ConnectInfo(client_url(self.base_url, _HUB), token)
 
     async def is_idle(self) -> None:
         """Return when no connection is left."""

@@ -41,7 +41,7 @@ def test_it_has_every_ability_of_a_gateway() -> None:
 
 
 async def test_clients_are_told_where_to_connect(delivery: GatewayDelivery) -> None:
-    info = delivery.connect_info(ANN, "https://host.test/app")
+    info = await delivery.connect_info(ANN, "https://host.test/app")
 
     assert info.url == "https://host.test/app/client/?hub=streamsink"
     claims = jwt.decode(info.access_token, options={"verify_signature": False})

@@ -27,7 +27,7 @@ async def test_clients_connect_under_the_public_url_or_the_one_they_asked(names_
     public_url = "https://chat.example.com" if names_itself else None
     delivery = gateway_delivery(Settings(secret=RING, public_url=public_url))
     async with serving(delivery.client_app) as url:
-        info = delivery.connect_info(User(subject="ann"), public_url or url)
+        info = await delivery.connect_info(User(subject="ann"), public_url or url)
         assert info.url.startswith(public_url or url)
         here = type(info)(info.url.replace(public_url or url, url), info.access_token)
         async with signalr_client(here) as client:

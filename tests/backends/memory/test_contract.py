@@ -62,7 +62,7 @@ class MemorySubject(Subject):
     @asynccontextmanager
     async def _client(self, name: str) -> AsyncIterator[SignalRClient]:
         user = _Named(subject=name)
-        async with signalr_client(self.sink.connect_info(user, self.url)) as client:
+        async with signalr_client(await self.sink.connect_info(user, self.url)) as client:
             yield client
 
     async def pass_time(self, seconds: float) -> None:

@@ -76,7 +76,7 @@ class NoHistorySubject(Subject):
 
     @asynccontextmanager
     async def _client(self, name: str) -> AsyncIterator[SignalRClient]:
-        async with signalr_client(self.sink.connect_info(_Named(subject=name), self.url)) as client:
+        async with signalr_client(await self.sink.connect_info(_Named(subject=name), self.url)) as client:
             yield client
 
     async def pass_time(self, seconds: float) -> None:

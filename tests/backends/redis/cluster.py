@@ -27,7 +27,6 @@ from .support import fresh_prefix
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from streamsink.backends.redis.sink import RedisSink
 
@@ -81,9 +80,11 @@ class Node:
     sink: RedisSink
     url: str
 
-    def client(self, name: str = "ann") -> AbstractAsyncContextManager[SignalRClient]:
+    @asynccontextmanager
+    async def client(self, name: str = "ann") -> AsyncIterator[SignalRClient]:
         """A connected client of this node."""
-        return signalr_client(self.sink.connect_info(User(subject=name), self.url))
+        async with signalr_client(await self.sink.connect_info(User(subject=name), self.url)) as client:
+            yield client
 
     async def join(self, thread: str, client: SignalRClient, name: str = "ann") -> None:
         """Have a client, of whichever node, join."""

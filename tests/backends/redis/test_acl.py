@@ -50,7 +50,10 @@ async def test_the_documented_rules_are_enough() -> None:
                 await sink.check()
             clients = node.ability(ServesClients)
             assert clients is not None
-            async with serving(clients.client_app) as base, signalr_client(node.connect_info(ANN, base)) as client:
+            async with (
+                serving(clients.client_app) as base,
+                signalr_client(await node.connect_info(ANN, base)) as client,
+            ):
                 await publisher.register("t", ANN.id)
                 await publisher.join("t", client.connection_id, user_id=ANN.id)
                 with pytest.raises(ForbiddenError):

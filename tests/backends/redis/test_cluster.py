@@ -90,7 +90,7 @@ async def client_of(node: RedisSink, *threads: str) -> AsyncIterator[SignalRClie
     """One that looks at threads."""
     clients = node.ability(ServesClients)
     assert clients is not None
-    async with serving(clients.client_app) as base, signalr_client(node.connect_info(ANN, base)) as client:
+    async with serving(clients.client_app) as base, signalr_client(await node.connect_info(ANN, base)) as client:
         for thread in threads:
             await node.join(thread, client.connection_id, user_id=ANN.id)
         yield client

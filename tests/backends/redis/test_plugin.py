@@ -82,7 +82,9 @@ async def test_another_history_is_refused() -> None:
 
 async def test_clients_can_be_sent_elsewhere() -> None:
     async with open_sink(environ={**ENVIRON, "STREAM_GATEWAY_URL": f"{URL}/"}) as sink:
-        assert sink.connect_info(User(subject="ann"), "https://here.test").url.startswith(f"{URL}/client")
+        info = await sink.connect_info(User(subject="ann"), "https://here.test")
+
+        assert info.url.startswith(f"{URL}/client")
 
 
 @pytest.mark.parametrize(

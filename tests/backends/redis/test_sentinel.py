@@ -80,7 +80,10 @@ async def test_runs_and_clients_survive_a_failover(watched: Watched) -> None:
     ):
         clients = node.ability(ServesClients)
         assert clients is not None
-        async with serving(clients.client_app) as base, signalr_client(node.connect_info(ANN, base)) as client:
+        async with (
+            serving(clients.client_app) as base,
+            signalr_client(await node.connect_info(ANN, base)) as client,
+        ):
             await node.join("t", client.connection_id, user_id=ANN.id)
             async with node.run("t", agent="a") as run:
                 run.text("before, ")

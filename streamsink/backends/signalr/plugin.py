@@ -1,0 +1,34 @@
+"""Offers the signalr backend."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from streamsink.backends.signalr.settings import SignalRSettings
+from streamsink.core.delivery import ListsMembers, Measures
+from streamsink.core.errors import MissingExtraError
+from streamsink.plugins import BackendContext, BackendSpec, hookimpl
+
+if TYPE_CHECKING:
+    from streamsink.core.sink import StreamSink
+
+_HISTORY: Final = "memory"
+
+
+@hookimpl
+def streamsink_backends() -> list[BackendSpec]:
+    """The backend ``signalr``."""
+    abilities = frozenset({ListsMembers, Measures})
+    spec = BackendSpec(
+        name="signalr", factory=_make_sink, settings=SignalRSettings, abilities=abilities, history=_HISTORY
+    )
+    return [spec]
+
+
+def _make_sink(context: BackendContext, own: SignalRSettings) -> StreamSink:
+    if find_spec("httpx") is None:
+        raise MissingExtraError("Azure SignalR Service", "signalr")
+    from streamsink.backends.signalr.factory import signalr_sink
+
+    return signalr_sink(context.settings, own, context.runtime, context.make_timeline(_HISTORY))

@@ -1,0 +1,1 @@
+"""Azure SignalR Service: the backend, and its twin for one machine."""

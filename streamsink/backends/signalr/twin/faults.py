@@ -20,6 +20,9 @@ from streamsink.backends.signalr.twin.routes import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
+
+    Choose: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 
 __all__ = ["EVERY_OPERATION", "NEGOTIATE", "Failure", "Fault", "Faults", "Plan"]
 
@@ -127,15 +130,13 @@ class Faults:
     ) -> None:
         self._random = Random(seed)  # noqa: S311  to be repeatable is its purpose
         self._rules: list[Fault] = []
-        self._cut: Callable[[Callable[[Sequence[Any]], Sequence[Any]]], int]
+        self._cut: Callable[[Choose], int]
         self._expire: Callable[[], None]
         self.sleep: Callable[[float], Awaitable[Any]] = sleep
         self.held_s: float = held_s
         self.happened: Counter[Fault] = Counter()
 
-    def attach(
-        self, *, cut: Callable[[Callable[[Sequence[Any]], Sequence[Any]]], int], expire: Callable[[], None]
-    ) -> None:
+    def attach(self, *, cut: Callable[[Choose], int], expire: Callable[[], None]) -> None:
         """What reaches the service; the twin calls this.
 
         Args:

@@ -22,6 +22,20 @@ WHOLE = (
     "streamsink/backends/gateway/websocket_frames.py",
     "streamsink/backends/gateway/websocket_peer.py",
     "streamsink/backends/redis/subscriptions.py",
+    *(
+        f"streamsink/backends/signalr/twin/{name}.py"
+        for name in (
+            "data_plane",
+            "faults",
+            "fault_text",
+            "payload",
+            "problems",
+            "requests",
+            "routes",
+            "tokens",
+            "user_groups",
+        )
+    ),
 )
 ELSEWHERE = 90.0
 

@@ -1,8 +1,8 @@
 """Every public name has a type that pyright knows, without looking into other packages.
 
-The inner modules of the gateway and of redis, and the demo, are left out: their classes derive from other packages'
-(msgspec structs, chat clients) whose types pyright does not look into here, and nobody outside the package imports
-them.
+The inner modules of the gateway, of redis and of the twin, and the demo, are left out: their classes derive from other
+packages' (msgspec structs, chat clients) whose types pyright does not look into here, and nobody outside the package
+imports them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-INNER = ("streamsink.backends.gateway.", "streamsink.backends.redis.", "streamsink.demo.")
+INNER = (
+    "streamsink.backends.gateway.",
+    "streamsink.backends.redis.",
+    "streamsink.backends.signalr.twin.",
+    "streamsink.demo.",
+)
 
 
 def main() -> int:

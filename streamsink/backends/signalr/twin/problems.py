@@ -53,7 +53,7 @@ class ServiceError(StreamSinkError):
         super().__init__(message)
         self.status = status
         self.error_code = code
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 def problem_reply(error: StreamSinkError, *, is_old: bool) -> Reply:

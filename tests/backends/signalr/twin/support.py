@@ -13,12 +13,14 @@ from urllib.parse import quote
 
 import httpx
 
+from streamsink.backends.gateway.transport import Transport
 from streamsink.backends.signalr.twin import twin
 from streamsink.testing.signalr import signalr_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from streamsink.backends.gateway.frame import Frame
     from streamsink.backends.signalr.twin import Twin
     from streamsink.testing.signalr import SignalRClient
 
@@ -50,6 +52,20 @@ def sign(key: str, claims: Mapping[str, Any], **header: Any) -> str:
     body = _part(json.dumps(claims).encode())
     signed = f"{head}.{body}"
     return f"{signed}.{_part(hmac.digest(key.encode(), signed.encode(), hashlib.sha256))}"
+
+
+class Nowhere(Transport):
+    """A transport that nobody reads."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        return 0
+
+    def write(self, frame: Frame) -> None:
+        raise AssertionError("nobody writes")
+
+    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
+        """There is nothing to close."""
 
 
 class Rest:

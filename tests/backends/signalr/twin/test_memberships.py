@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .support import ManualClock, World, said, world
+from streamsink.backends.gateway.json_protocol import JSON
+
+from .support import ManualClock, Nowhere, World, said, world
 
 WAIT_S = 10
 
@@ -150,23 +152,11 @@ async def pages(site: World, query: str) -> list[list[str]]:
         answer = await site.rest.ask("GET", path, link_query)
 
 
-class Nowhere:
-    """A transport that nobody reads."""
-
-    buffered_bytes = 0
-
-    def write(self, frame: Any) -> None:
-        raise AssertionError("nobody writes")
-
-    def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
-        """Nothing to close."""
-
-
 def crowd(site: World, count: int, hub: str = "chat") -> list[str]:
     """So many members of the group ``g``, in the order of their ids."""
     ids = [f"c{number:02}" for number in range(count)]
     for connection_id in ids:
-        site.twin.hub(hub).connect(connection_id, "u", protocol=Any, transport=Nowhere())  # type: ignore[arg-type]
+        site.twin.hub(hub).connect(connection_id, "u", protocol=JSON, transport=Nowhere())
         site.twin.hub(hub).join("g", connection_id)
     return ids
 
@@ -209,7 +199,7 @@ async def test_check_63_pages_are_stable(site: World) -> None:
     first = (await site.rest.chat("GET", "groups/g/connections", query="maxpagesize=10")).json()
     hub.disconnect(ids[0])
     hub.disconnect(ids[9])
-    hub.connect("a-new-one", None, protocol=Any, transport=Nowhere())  # type: ignore[arg-type]
+    hub.connect("a-new-one", None, protocol=JSON, transport=Nowhere())
     hub.join("g", "a-new-one")
 
     path, _, query = first["nextLink"].removeprefix(site.rest.origin).partition("?")

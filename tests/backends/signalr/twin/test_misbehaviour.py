@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
-from streamsink.backends.signalr.twin import Faults, twin
+from streamsink.backends.gateway.json_protocol import JSON
+from streamsink.backends.signalr.twin import Faults, Twin, twin
+from streamsink.backends.signalr.twin.server import break_connection
+from streamsink.backends.signalr.twin.server import serving as serving_twin
+from streamsink.core.delivery import ConnectInfo
 from streamsink.testing.serving import serving
 from streamsink.testing.signalr import signalr_client
 from tests.backends.gateway.clients import node, running
 
-from .support import ManualClock, Rest, World, said, world
-
-if TYPE_CHECKING:
-    from streamsink.backends.signalr.twin import Twin
+from .support import ManualClock, Nowhere, Rest, World, said, world
 
 
 async def negotiate(site: World, **headers: str) -> httpx.Response:
@@ -127,6 +129,10 @@ async def test_a_send_is_overtaken_by_the_next_one_of_its_group() -> None:
 async def test_clients_are_cut_without_a_word(site: World) -> None:
     clients = [await site.client() for _ in range(4)]
 
+    site.twin.hub("quiet").connect("c", None, protocol=JSON, transport=Nowhere())  # cannot be cut, and does no harm
+    site.twin.hub("quiet").sever("c")
+
+    assert site.twin.hub("quiet").close("c")
     assert site.twin.faults.cut_clients(1) == 1
     assert len(site.twin.hub("chat")) == 3
     assert site.twin.faults.cut_clients(99) == 3
@@ -169,7 +175,7 @@ async def test_negotiate_is_refused(site: World) -> None:
 
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
     assert refused.headers["access-control-allow-origin"] == "https://page.test"
-    assert (await negotiate(site)).status_code == 200
+    assert (await negotiate(site, origin="https://page.test")).status_code == 200
     site.twin.faults.inject("negotiate", drop=True)
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         await negotiate(site)
@@ -238,3 +244,33 @@ async def test_a_held_send_is_forgotten_at_the_end() -> None:
     faults.inject("send", reorder=True)
     async with world(faults=faults, clock=time.time) as site:
         assert (await site.rest.send("")).status_code == 202
+
+
+async def test_any_server_may_serve_the_application() -> None:
+    """Its WebSockets then go through ASGI; only connections cannot be broken."""
+    service = Twin("http://127.0.0.1", ["k" * 40])
+    assert service.connection_string == f"Endpoint=http://127.0.0.1;AccessKey={'k' * 40};Version=1.0;"
+    async with serving(service) as url, httpx.AsyncClient() as http:
+        info = service.connect_info("chat", "u")
+        connection = ConnectInfo(info.url.replace("http://127.0.0.1", url), info.access_token)
+        async with signalr_client(connection) as client:
+            rest = Rest(service.connection_string + f"Port={url.rpartition(':')[2]}", http)
+            assert (await rest.send("users/u/", {"n": 1})).status_code == 202
+            await client.until(1)
+        await service.aclose()
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read")
+
+    with pytest.raises(RuntimeError, match="only under the twin's own server"):
+        await break_connection({"type": "http"}, receive)
+
+
+async def test_a_server_that_cannot_start_says_why() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.close()
+    service = Twin("http://127.0.0.1", ["k" * 40])
+
+    with pytest.raises((OSError, ValueError)):
+        async with serving_twin(service, listener, service.socket_protocol):
+            raise AssertionError("it started")

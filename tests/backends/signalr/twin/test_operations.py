@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .support import VERSION, World, encoded, said
+from streamsink.backends.gateway.messagepack_protocol import MESSAGE_PACK
+
+from .support import VERSION, Nowhere, World, encoded, said
 
 if TYPE_CHECKING:
     from streamsink.testing.signalr import SignalRClient
@@ -119,6 +121,7 @@ async def test_check_54_the_new_shape_needs_an_api_version(site: World, query: s
         ("POST", "/api/hubs/chat/:unknown", 404),
         ("PUT", "/api/hubs/chat/connections/c/groups/g", 404),
         ("POST", "/api/v1/hubs/chat/:send", 404),
+        ("HEAD", "/api/hubs/chat/users/:unknown", 404),
         ("GET", "/elsewhere", 404),
     ],
 )
@@ -309,3 +312,21 @@ async def test_json_may_say_its_charset(site: World, kind: str) -> None:
 async def test_headers_are_bounded(site: World) -> None:
     assert (await site.rest.chat("HEAD", "groups/g", headers={"x": "a" * 15_000})).status_code == 404
     assert (await site.rest.chat("HEAD", "groups/g", headers={"x": "a" * 17_000})).status_code == 431
+
+
+async def test_users_and_connections_have_names(site: World) -> None:
+    for verb, path in (("HEAD", "users/"), ("HEAD", "connections/"), ("PUT", "users//groups/g")):
+        assert (await site.rest.chat(verb, path)).status_code == 400
+    for user, status in (("u" * 1024, 204), ("u" * 1025, 400), (" ", 400)):
+        answer = await site.rest.chat("POST", f"users/{encoded(user)}/:closeConnections")
+        assert answer.status_code == status
+
+
+async def test_a_number_that_a_client_cannot_be_told_is_refused(site: World) -> None:
+    """MessagePack has 64 bits; what JSON clients get has any number."""
+    site.twin.hub("chat").connect("c", None, protocol=MESSAGE_PACK, transport=Nowhere())
+
+    answer = await site.rest.send("", {"n": 2**64})
+
+    assert (answer.status_code, answer.headers[CODE]) == (400, "Error.Request.Invalid")
+    assert (await site.rest.send("users/u/", {"n": 2**64})).status_code == 202

@@ -26,6 +26,20 @@ WHOLE = (
         f"streamsink/backends/signalr/{name}.py"
         for name in ("connection_string", "credentials", "meter", "replies", "rest", "retries", "tokens")
     ),
+    *(
+        f"streamsink/backends/signalr/twin/{name}.py"
+        for name in (
+            "data_plane",
+            "faults",
+            "fault_text",
+            "payload",
+            "problems",
+            "requests",
+            "routes",
+            "tokens",
+            "user_groups",
+        )
+    ),
 )
 ELSEWHERE = 90.0
 

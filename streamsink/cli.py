@@ -1,4 +1,4 @@
-"""The command line: ``streamsink serve`` and ``streamsink gateway``."""
+"""The command line: ``streamsink serve``, ``streamsink gateway`` and ``streamsink twin``."""
 
 from __future__ import annotations
 
@@ -98,6 +98,31 @@ def gateway(**place: Any) -> None:
         return ClientGateway()
 
     _run(["gateway"], make_app, _Place(**place), extra="asgi", words="Clients connect to {}/client")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8888, show_default=True, help="0: a free one.")
+@click.option(
+    "--key", "keys", multiple=True, help="Access key; the first signs. Default: that of Microsoft's emulator."
+)
+@click.option("--endpoint", help="URL under which others reach it, such as http://twin:8888 in a container.")
+@click.option("--fault", "faults", multiple=True, metavar="RULE", help="Such as 'send:status=503,probability=0.05'.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is random in the faults.")
+@click.option("--kick", is_flag=True, help="Clients that are closed are not told to come back.")
+@click.option("--commands", is_flag=True, help="Read commands from stdin: fault RULE, clear, cut [COUNT], expire.")
+def twin(kick: bool, commands: bool, **options: Any) -> None:
+    """Serve a local Azure SignalR Service, and print its connection string."""
+    with _needing("asgi", "streamsink twin"):
+        from streamsink.backends.signalr.twin.command import TwinOptions, run
+
+    def read(size: int) -> bytes:
+        return os.read(sys.stdin.fileno(), size)
+
+    try:
+        run(TwinOptions(close_reconnects=not kick, **options), say=click.echo, read=read if commands else None)
+    except (StreamSinkError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _run(command: list[str], make_app: Callable[[], Shell], place: _Place, *, extra: str, words: str) -> None:

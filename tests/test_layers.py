@@ -40,6 +40,13 @@ SANS_IO = [
     "streamsink.backends.redis.signed_tokens",
     "streamsink.backends.redis.slots",
     "streamsink.backends.redis.subscriptions",
+    *(
+        f"streamsink.backends.signalr.twin.{name}"
+        for name in (
+            "data_plane", "fault_text", "hubs", "operations", "payload", "problems", "requests", "routes", "tokens",
+            "user_groups",
+        )
+    ),
 ]  # fmt: skip
 SHARED = {"gateway", "process"}
 IO = {"asyncio", "concurrent", "datetime", "os", "pathlib", "random", "select", "socket", "ssl", "subprocess",

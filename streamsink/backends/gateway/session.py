@@ -75,6 +75,11 @@ class Session(Transport):
             self._outbox.discard()
         self._perform(self._connection.close(error, allow_reconnect=allow_reconnect))
 
+    def sever(self) -> None:
+        """End without a word; under ASGI that is the end of the response or of the WebSocket."""
+        self.close(discard=True)
+        self._outbox.discard()
+
     def take_in(self, data: str | bytes) -> None:
         """Handle what the client sent; one that asks and does not read is closed."""
         self._perform(self._connection.receive(data, self._clock()))

@@ -156,6 +156,11 @@ class SocketProtocol(asyncio.Protocol):
             self._waiting = None
         self._perform(self._connection.close(error, allow_reconnect=allow_reconnect))
 
+    def sever(self) -> None:
+        """End at once and without a word, as when the network breaks."""
+        self._hub.disconnect(self._connection_id)
+        self._transport.abort()
+
     def shutdown(self) -> None:
         """The server is going away."""
         if self._peer is None:

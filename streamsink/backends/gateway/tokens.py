@@ -94,16 +94,17 @@ class AccessTokens:
         self._lifetime_s = lifetime_s
         self._places = tuple(Place.of_url(f"{base_url}/client") for base_url in base_urls)
 
-    def mint(self, user_id: str, *, base_url: str, hub: str) -> str:
-        """A token with which ``user_id`` may connect to ``hub``."""
+    def mint(self, user_id: str | None, *, base_url: str, hub: str, lifetime_s: int | None = None) -> str:
+        """A token with which ``user_id`` (None: somebody anonymous) may connect to ``hub``."""
         now = int(self._clock())
         claims = {
-            "nameid": user_id,
             "aud": client_url(base_url, hub),
             "iat": now,
             "nbf": now - _CLOCK_DIFFERENCE_S,
-            "exp": now + self._lifetime_s,
+            "exp": now + (lifetime_s or self._lifetime_s),
         }
+        if user_id is not None:
+            claims["nameid"] = user_id
         return jwt.encode(claims, self._keys[0], algorithm="HS256")
 
     def verify(self, token: str, *, hub: str, asked: Place) -> str | None:
@@ -118,13 +119,22 @@ class AccessTokens:
             UnauthenticatedError: it does not allow that; the text is fit for a client and has no quotes.
             TooLargeError: it is too long to be looked at.
         """
+        claims = self.claims(token)
+        if not _is_for(claims.get("aud"), hub, self._places or (asked,)):
+            raise UnauthenticatedError("The audience is invalid")
+        return _user_id(claims)
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token says that is ours and good now; whom and what it is for is not looked at.
+
+        Raises:
+            UnauthenticatedError, TooLargeError: as :meth:`verify`.
+        """
         if len(token) > MAX_TOKEN_CHARS:
             raise TooLargeError("The access token is too long.")
         claims = self._signed_claims(token)
         self._check_times(claims)
-        if not _is_for(claims.get("aud"), hub, self._places or (asked,)):
-            raise UnauthenticatedError("The audience is invalid")
-        return _user_id(claims)
+        return claims
 
     def _signed_claims(self, token: str) -> dict[str, Any]:
         for key in self._keys:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from streamsink.backends.gateway.frame import Frame
 
-__all__ = ["Transport"]
+__all__ = ["Severable", "Transport"]
 
 
 class Transport(Protocol):
@@ -30,4 +30,13 @@ class Transport(Protocol):
             allow_reconnect: whether clients with automatic reconnect come back.
             discard: drop what is waiting first.
         """
+        ...
+
+
+@runtime_checkable
+class Severable(Protocol):
+    """A transport that can fail on command."""
+
+    def sever(self) -> None:
+        """End at once and without a word, as when the network breaks."""
         ...

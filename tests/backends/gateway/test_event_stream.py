@@ -269,3 +269,15 @@ async def test_a_body_that_stops_in_the_middle_changes_nothing(site: Site) -> No
     assert not stream.is_complete
     stream.hang_up()
     await stream.task
+
+
+async def test_a_severed_stream_ends_without_a_word(site: Site) -> None:
+    _, stream = await streaming(site)
+    before = stream.body
+
+    next(iter(site.app._sessions._sessions)).sever()
+    await settle()
+
+    assert (stream.body, stream.is_complete, len(site.hub)) == (before, True, 0)
+    stream.hang_up()
+    await stream.task

@@ -343,3 +343,16 @@ async def test_the_handshake_may_come_in_pieces(site: Site) -> None:
     assert (await client.poll()).body == b"{}\x1e"
     assert b"Method does not exist" in (await client.poll()).body
     await gone(client)
+
+
+async def test_a_severed_connection_ends_without_a_word() -> None:
+    site = Site(close_s=5.0)
+    client = await polling(site)
+    poll = client.ask("GET")
+    await settle()
+
+    next(iter(site.app._sessions._sessions)).sever()
+
+    answer = await poll.answer()
+    assert (answer.status, answer.body, len(site.hub)) == (204, b"", 0)
+    await settle()

@@ -302,6 +302,16 @@ async def test_drain_asks_for_a_reconnect_and_aclose_waits_for_the_end(world: Wo
     await closing
 
 
+async def test_a_severed_connection_ends_without_a_word(world: World) -> None:
+    caller = await world.opened()
+
+    caller.protocol.sever()
+
+    assert (caller.wire.writes, caller.wire.is_aborted, len(world.site.hub)) == ([], True, 0)
+    caller.lose()
+    await settle()
+
+
 async def test_shutdown_by_the_server_asks_for_a_reconnect(world: World) -> None:
     world.claimed.clear()
     waiting = Caller(world)

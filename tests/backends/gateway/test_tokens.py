@@ -34,6 +34,15 @@ def verify(token: str, tokens: AccessTokens | None = None, asked: Place = ASKED)
     return (tokens or make_tokens()).verify(token, hub="chat", asked=asked)
 
 
+def test_a_token_may_be_nobodys_and_short_lived() -> None:
+    tokens = make_tokens()
+
+    token = tokens.mint(None, base_url="https://host.test", hub="chat", lifetime_s=300)
+
+    assert verify(token, tokens) is None
+    assert tokens.claims(token)["exp"] == NOW + 300
+
+
 def test_what_is_minted_is_verified() -> None:
     tokens = make_tokens(lifetime_s=120)
 

@@ -13,11 +13,13 @@ from statistics import median
 from bench.measure import Session
 from bench.processes import GATEWAY_CORE, Process
 from bench.redis import redis
-from bench.systems import SYSTEMS
+from bench.systems import SYSTEMS, System
 from bench.workloads import Workload
 
-OURS = next(system for system in SYSTEMS if system.name == "ours, redis")
+BY_NAME = {system.name: system for system in SYSTEMS}
+OURS, FLOOR = BY_NAME["ours, redis"], BY_NAME["floor, redis"]
 EVENTS = 40_000
+HEAD = "| | ours, CPU ms per 1000 delivered | the floor | a node without subscribers, per 1000 published |"
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,18 @@ CASES = (
 )
 
 
-def measure(case: Case) -> tuple[float, float]:
-    """CPU in ms: of the node that has the connections, per 1000 delivered; of another one, per 1000 published."""
+def measure(system: System, case: Case) -> tuple[float, float]:
+    """CPU in ms: of the node with the connections, per 1000 delivered; of another, per 1000 published."""
     workload, groups = case.workload, case.workload.names()
     with ExitStack() as stack:
         server = stack.enter_context(redis())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        session = Session(OURS, stack, server.port, str(folder / "delivered"))
-        command = [part.replace("{redis}", str(server.port)) for part in OURS.command]
+        session = Session(system, stack, server.port, str(folder / "delivered"))
+        command = [part.replace("{redis}", str(server.port)) for part in system.command]
         others = [stack.enter_context(Process(command, GATEWAY_CORE)) for _ in range(case.nodes - 1)]
         for other in others:
             other.read(30)
-        session.begin(groups, case.members, OURS.outlet)
+        session.begin(groups, case.members, system.outlet)
         common = {"groups": groups, "members": case.members, "burst": 1, "do": "saturate"}
         session.phase(workload, "warm-up", events=max(len(groups), workload.events // 4), **common)
         before = [other.cpu_s() for other in others]
@@ -73,20 +75,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often")
     rounds = parser.parse_args().rounds
-    found: dict[str, list[tuple[float, float]]] = {case.name: [] for case in CASES}
+    ours: dict[str, list[tuple[float, float]]] = {case.name: [] for case in CASES}
+    floor: dict[str, list[float]] = {case.name: [] for case in CASES}
     for number in range(rounds):
         for case in CASES if number % 2 == 0 else reversed(CASES):
             print(f"round {number + 1}/{rounds}: {case.name}", file=sys.stderr, flush=True)
-            found[case.name].append(measure(case))
-    print(
-        "| | CPU ms per 1000 delivered (all rounds) | a node without subscribers, ms per 1000 published |\n"
-        "|---|---|---|"
-    )
+            ours[case.name].append(measure(OURS, case))
+            if case.nodes == 1:
+                floor[case.name].append(measure(FLOOR, case)[0])
+    print(f"{HEAD}\n|---|---|---|---|")
     for case in CASES:
-        own, elsewhere = ([each[i] for each in found[case.name]] for i in (0, 1))
-        other = f"{median(elsewhere):.3f}" if case.nodes > 1 else ""
-        print(f"| {case.name} | {median(own):.1f} ({min(own):.1f} to {max(own):.1f}) | {other} |")
+        own, elsewhere = zip(*ours[case.name], strict=True)
+        other = f"{median(elsewhere):.2f}" if case.nodes > 1 else ""
+        print(f"| {case.name} | {_spread(own)} | {_spread(floor[case.name])} | {other} |")
     return 0
+
+
+def _spread(found: list[float] | tuple[float, ...]) -> str:
+    return f"{median(found):.1f} ({min(found):.1f} to {max(found):.1f})" if found else ""
 
 
 if __name__ == "__main__":

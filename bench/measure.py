@@ -67,24 +67,25 @@ class Session:
         """All phases of one workload."""
         groups, members = workload.names(), workload.members
         common: dict[str, Any] = {"groups": groups, "members": members}
-        self._begin(groups, members, self.system.outlet)
+        self.begin(groups, members, self.system.outlet)
         warm = max(BURST * workload.groups, workload.events // 10)
-        self._phase(workload, "warm-up", do="saturate", events=warm, burst=1, **common)
-        self._phase(workload, "single", do="saturate", events=workload.events, burst=1, **common)
-        self._phase(workload, "burst", do="saturate", events=workload.events * 2, burst=BURST, **common)
+        self.phase(workload, "warm-up", do="saturate", events=warm, burst=1, **common)
+        self.phase(workload, "single", do="saturate", events=workload.events, burst=1, **common)
+        self.phase(workload, "burst", do="saturate", events=workload.events * 2, burst=BURST, **common)
         if self.system.is_ours:
-            self._phase(
+            self.phase(
                 workload, "batch", do="saturate", events=workload.events * 2, burst=BURST, batched=True, **common
             )
         if self.system.store is not None:
             groups = common["groups"] = [f"{group}-stored" for group in groups]
             self.load.ask("disconnect")
-            self._begin(groups, members, self.system.store)
-            self._phase(workload, "stored", do="saturate", events=workload.events // 2, burst=1, **common)
-        self._phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
+            self.begin(groups, members, self.system.store)
+            self.phase(workload, "stored", do="saturate", events=workload.events // 2, burst=1, **common)
+        self.phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
         self.load.ask("disconnect")
 
-    def _begin(self, groups: list[str], members: int, outlet: str) -> None:
+    def begin(self, groups: list[str], members: int, outlet: str) -> None:
+        """Connect clients to groups, which are published to through an outlet."""
         self.load.ask("reset")
         self._published = 0
         self._connect(groups=groups, members=members)
@@ -102,7 +103,8 @@ class Session:
             feed_port=self.feed,
         )
 
-    def _phase(self, workload: Workload, name: str, *, do: str, **arguments: Any) -> None:
+    def phase(self, workload: Workload, name: str, *, do: str, **arguments: Any) -> None:
+        """Have something published, and note what was seen of it."""
         self.load.ask("result", expected=0, timeout_s=0.0, latencies=name == "steady")
         before = self.gateway.cpu_s()
         published = self.publisher.ask(do, **arguments)

@@ -192,8 +192,7 @@ async def twin(
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
-        name = f"[{host}]" if ":" in host else host
-        url = endpoint or f"http://{name}:{listener.getsockname()[1]}"
+        url = endpoint or _url(host, listener.getsockname()[1])
         service = Twin(url, keys or (new_key(), new_key()), **options)
         async with serving(service, listener, service.socket_protocol):
             try:
@@ -205,6 +204,12 @@ async def twin(
 def new_key() -> str:
     """An access key."""
     return secrets.token_urlsafe(48)
+
+
+def _url(host: str, port: int) -> str:
+    """Where this machine reaches what listens on ``host``."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  an address is not bound here
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _names(url: str) -> list[str]:

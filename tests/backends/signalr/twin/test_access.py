@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from streamsink.backends.signalr.twin import Twin
 from streamsink.core.delivery import ConnectInfo
 from streamsink.core.errors import SettingsError
 from streamsink.testing.signalr import signalr_client
@@ -191,6 +192,19 @@ async def test_check_64_bad_minutes(site: World, minutes: str) -> None:
     answer = await site.rest.chat("POST", ":generateToken", query=f"minutesToExpire={encoded(minutes)}")
 
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("host", "said"), [("0.0.0.0", "127.0.0.1"), ("localhost", "localhost")])
+async def test_the_endpoint_can_be_reached(host: str, said: str) -> None:
+    async with world(host=host) as site:
+        assert site.twin.connection_string.startswith(f"Endpoint=http://{said};Port=")
+        assert (await site.rest.chat("HEAD", "groups/g")).status_code == 404
+
+
+def test_the_endpoint_may_be_ipv6() -> None:
+    service = Twin("http://[::1]:8888", ["k" * 40])
+
+    assert service.connection_string.startswith("Endpoint=http://[::1];Port=8888;")
 
 
 async def test_keys_have_a_length() -> None:

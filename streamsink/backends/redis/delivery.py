@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from streamsink.backends.redis.local import LocalConnections
 from streamsink.backends.redis.remote import RemoteDelivery
 from streamsink.core.delivery import ASGIApp, ServesClients, ServesSockets, Subscribes
-from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
 if TYPE_CHECKING:
@@ -57,8 +56,8 @@ class RedisDelivery(RemoteDelivery, ServesClients, ServesSockets, Subscribes):
             await asyncio.sleep(self._runtime.jittered(_REFRESH_EVERY_S))
             try:
                 await self._connection_tokens.refresh()
-            except UnavailableError as error:
-                _log.warning("connections were not refreshed, trying again later: %s", error)
+            except Exception as error:  # whatever it is: the claims of every connection here hang on this task
+                _log.warning("connections were not refreshed, trying again later: %s", type(error).__name__)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         if connection_id in self._local:

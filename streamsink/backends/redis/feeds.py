@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.redis.message import DELETED, decode
 from streamsink.core.cursor import Cursor
-from streamsink.core.errors import StreamSinkError
 from streamsink.core.runtime import Runtime, TaskOwner
 
 if TYPE_CHECKING:
@@ -120,9 +119,8 @@ class Feeds:
                 if not failed:
                     delay_s = _FIRST_RETRY_S
                     continue
-                if not all(isinstance(error, StreamSinkError) for error in failed):
-                    raise failed[0]
-                _log.warning("reading what was missed failed, trying again: %s", type(failed[0]).__name__)
+                names = ", ".join(sorted({type(error).__name__ for error in failed}))
+                _log.warning("reading what was missed failed, trying again: %s", names)
                 await asyncio.sleep(self._runtime.jittered(delay_s))
                 delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
         finally:

@@ -48,6 +48,7 @@ class Timeline(MemoryTimeline):
     """One whose reads may fail."""
 
     failures = 0
+    kind: type[Exception] = UnavailableError
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class Timeline(MemoryTimeline):
     async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
         if self.failures > 0:
             self.failures -= 1
-            raise UnavailableError("not now")
+            raise self.kind("not now")
         self.reads.set()
         return await super().read(thread, after, limit=limit, max_bytes=max_bytes)
 
@@ -152,15 +153,18 @@ async def test_more_than_a_page_is_read(world: World, monkeypatch: pytest.Monkey
     assert await world.until(95) == list(range(1, 96))
 
 
-async def test_reading_is_tried_again(world: World) -> None:
+@pytest.mark.parametrize("kind", [UnavailableError, ValueError])
+async def test_reading_is_tried_again(world: World, kind: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
+    """Also after a bug of ours: nothing else would bring what was missed."""
     await world.append(1)
     await world.feeds.open("t")
     await world.append(1)
-    world.timeline.failures = 2
+    world.timeline.failures, world.timeline.kind = 2, kind
 
     world.channels.listeners[CHANNEL].on_gap()
 
     assert await world.until(2) == [2]
+    assert kind.__name__ in caplog.text
 
 
 async def test_of_a_place_that_is_gone_everything_newer_is_published(world: World) -> None:

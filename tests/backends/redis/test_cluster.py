@@ -135,6 +135,13 @@ async def test_threads_are_on_all_masters(cluster: LocalCluster) -> None:
         assert await master.tell("EXISTS", Keys(PREFIX).stream(thread)) == 1
 
 
+async def test_ready_is_when_each_master_can_be_written(cluster: LocalCluster) -> None:
+    prefix = uuid4().hex
+    async with node_of(cluster.url, prefix=prefix) as node:
+        await node.check()
+    assert [len(await master.tell("KEYS", f"{prefix}:ready:*")) for master in cluster.masters] == [1, 1, 1]
+
+
 async def test_a_master_that_dies_is_replaced_under_a_run(breakable: LocalCluster) -> None:
     thread = in_third(2, "t")  # of the master that has a replica
     async with node_of(breakable.url) as node, client_of(node, thread) as client:

@@ -1,0 +1,110 @@
+"""HTTP as Kestrel, the server of the Functions host and of the durable extension, understands it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+
+from tests.functions_platform.threads import LoopThread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["Listener", "Request", "Target", "parse_target"]
+
+_SLASH: Final = re.compile("(%2f)", re.IGNORECASE)
+#: What handlers still do when the platform ends has no reader any more.
+_SHUTDOWN_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A request target: decoded segments of its path without dots, and its query."""
+
+    segments: tuple[str, ...]
+    query_string: str
+    query: dict[str, str]
+
+    @property
+    def display(self) -> str:
+        """Path and query as `GetDisplayUrl` writes them: the path decoded, the query as it came."""
+        query = f"?{self.query_string}" if self.query_string else ""
+        return f"/{'/'.join(self.segments)}{query}"
+
+
+def parse_target(raw: str) -> Target:
+    """Read a raw target: the query begins at the first `?`; everything but `%2F` is decoded, dots are resolved."""
+    path, _, query = raw.partition("?")
+    segments: list[str] = []
+    for segment in map(_decode, path.strip("/").split("/")):
+        if segment == "..":
+            del segments[-1:]
+        elif segment != ".":
+            segments.append(segment)
+    return Target(tuple(segments), query, _query(query))
+
+
+def _decode(segment: str) -> str:
+    return "".join(part if _SLASH.fullmatch(part) else unquote(part) for part in _SLASH.split(segment))
+
+
+def _query(query: str) -> dict[str, str]:
+    """Join the values of one name with commas, as the host does; empty ones it leaves out."""
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query):
+        values.setdefault(name, []).append(value)
+    return {name: ",".join(several) for name, several in values.items()}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came; `target` is raw."""
+
+    method: str
+    host: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+class Listener:
+    """A server on a free loopback port, with its connections on a thread of its own.
+
+    `handle` is called on the loop that started it: no task of a connection is there to be taken for a leak.
+    """
+
+    def __init__(self, handle: Callable[[Request], Awaitable[web.Response]]) -> None:
+        self._handle = handle
+        self._thread = LoopThread("functions-host-http")
+        self.url = ""
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._thread.run(self._listen())
+
+    async def _listen(self) -> None:
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        headers = tuple(request.headers.items())
+        asked = Request(request.method, request.host, request.raw_path, headers, await request.read())
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop))
+
+    async def _answer(self, request: Request) -> web.Response:
+        return await self._handle(request)
+
+    async def aclose(self) -> None:
+        await self._thread.run(self._runner.cleanup())
+        await self._thread.aclose()

@@ -47,9 +47,13 @@ class Activity:
             TimeoutError: it did not come true in time.
         """
         async with asyncio.timeout(self._timeout_s):
-            while not condition() and not self._failures:
-                await self._changed.wait()
+            await self.when(lambda: condition() or bool(self._failures))
         self._raise_failure()
+
+    async def when(self, condition: Callable[[], bool]) -> None:
+        """Wait for `condition` as long as it takes."""
+        while not condition():
+            await self._changed.wait()
 
     async def idle(self) -> None:
         """Wait until no work is left (what a test holds back is work).

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.functions_platform.entities import Entity
 
 __all__ = ["Faults", "SignalFault"]
 
@@ -25,11 +22,14 @@ class SignalFault:
 
 
 class Faults:
+    """Called on the test's thread by the test, and on the host's by the host."""
+
     def __init__(self) -> None:
         self._lost_results = 0
         self._signal_fault: SignalFault | None = None
-        self._open = asyncio.Event()
-        self._open.set()
+        self._held = 0
+        #: The host looks again; it sets this.
+        self.notify: Callable[[], None] = lambda: None
         self._to_reorder = 0
         self._reordered: list[Callable[[], None]] = []
 
@@ -48,14 +48,16 @@ class Faults:
     @contextmanager
     def held_batches(self) -> Iterator[None]:
         """Start no batch while this is open."""
-        self._open.clear()
+        self._held += 1
         try:
             yield
         finally:
-            self._open.set()
+            self._held -= 1
+            self.notify()
 
-    async def pass_hold(self, entity: Entity) -> None:
-        await self._open.wait()
+    @property
+    def holding(self) -> bool:
+        return bool(self._held)
 
     def loses_result(self) -> bool:
         if not self._lost_results:

@@ -102,15 +102,20 @@ class Orchestrations:
 
     def _start(self, instance: Instance) -> Instance:
         self._instances[instance.id] = instance
-        self._post(instance, _event(_Event.EXECUTION_STARTED, Name=instance.name, Input=json.dumps(instance.input)))
+        self._post(
+            instance, _event(_Event.EXECUTION_STARTED, Name=instance.name, Version="", Input=json.dumps(instance.input))
+        )
         return instance
 
     def statuses(self) -> Iterator[dict[str, Any]]:
         return (_status(instance) for instance in self._instances.values())
 
-    def status(self, instance_id: str) -> dict[str, Any] | None:
-        instance = self._instances.get(instance_id)
-        return None if instance is None else _status(instance)
+    def status(self, instance_id: str) -> dict[str, Any]:
+        """Return the status of an instance; an unknown one raises `KeyError`."""
+        return _status(self._instances[instance_id])
+
+    def exists(self, instance_id: str) -> bool:
+        return instance_id in self._instances
 
     def raise_event(self, instance_id: str, name: str, content: Any) -> int:
         instance = self._instances.get(instance_id)

@@ -5,29 +5,21 @@
         await platform.idle()
         assert await platform.entity_state("dafx-Joker", "thread-1")
 
-Everything listens on loopback, on free ports, and ends with the platform; every wait ends after `timeout_s`.
+As on the platform, the host is apart from its workers and from whoever calls it: it has a thread of its own, so
+that none of its tasks is taken for the test's. Everything listens on loopback, on free ports, and ends with the
+platform; every wait ends after `timeout_s`, with a `TimeoutError`.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from tests.functions_platform.activity import Activity
-from tests.functions_platform.data import Text
-from tests.functions_platform.entities import Entities
 from tests.functions_platform.faults import Faults
-from tests.functions_platform.front import Front
-from tests.functions_platform.orchestrations import Orchestrations
-from tests.functions_platform.pool import WorkerPool
-from tests.functions_platform.routes import Routes
-from tests.functions_platform.rpc import DurableRpc, client_binding
-from tests.functions_platform.web import Listener, Request
+from tests.functions_platform.host import Host
+from tests.functions_platform.threads import LoopThread
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from tests.functions_platform.data import Function
     from tests.functions_platform.workers import Worker
 
@@ -37,119 +29,98 @@ __all__ = ["FunctionsPlatform"]
 class FunctionsPlatform:
     """The host of one function app, which `workers` execute."""
 
-    function_key = "function-key"
-    master_key = "master-key"
+    function_key: Final = "function-key"
+    master_key: Final = "master-key"
 
     def __init__(
         self, *workers: Worker, route_prefix: str = "api", task_hub: str = "TestHub", timeout_s: float = 20.0
     ) -> None:
         self.faults = Faults()
+        self._workers = workers
         self._route_prefix = route_prefix
         self._task_hub = task_hub
-        self._activity = Activity(timeout_s)
-        self._pool = WorkerPool(workers, self._activity)
-        self._front_listener = Listener(self._handle_front)
-        self._rpc_listener = Listener(self._handle_rpc)
+        self._timeout_s = timeout_s
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        keys = {self.function_key: "FUNCTION", self.master_key: "ADMIN"}
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._activity.aclose)
-            for listener in (self._rpc_listener, self._front_listener):
-                await listener.start()
-                stack.push_async_callback(listener.aclose)
-            stack.push_async_callback(self._pool.aclose)
-            self._assemble(await self._pool.start(client_binding(self._rpc_listener.url, self.url, self._task_hub)))
+            self._thread = LoopThread("functions-host")
+            stack.push_async_callback(self._thread.aclose)
+            self.faults.notify = self._notify
+            self._host = Host(self._workers, self.faults, keys, self._timeout_s)
+            await self._thread.run(self._host.start(self._route_prefix, self._task_hub))
+            stack.push_async_callback(self._close_host)
             self._stack = stack.pop_all()
         return self
 
-    def _assemble(self, functions: list[Function]) -> None:
-        self._functions = {function.name: function for function in functions}
-        self._entities = Entities(functions, self._pool, self.faults, self._activity)
-        self._orchestrations = Orchestrations(functions, self._pool, self._entities, self._activity)
-        self._rpc = DurableRpc(self._entities, self._orchestrations, self.faults)
-        keys = {self.function_key: "FUNCTION", self.master_key: "ADMIN"}
-        self._front = Front(Routes(functions, self._route_prefix), self._pool, keys)
+    def _notify(self) -> None:
+        self._thread.loop.call_soon_threadsafe(self._host.activity.changed)
+
+    async def _close_host(self) -> None:
+        await self._thread.run(self._host.aclose())
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
 
-    async def _handle_front(self, request: Request) -> web.Response:
-        return await self._front.handle(request)
-
-    async def _handle_rpc(self, request: Request) -> web.Response:
-        return await self._rpc.handle(request)
-
     @property
     def url(self) -> str:
         """Where the app is, `http://127.0.0.1:PORT`; its functions are below the route prefix."""
-        return self._front_listener.url
+        return self._host.url
 
     @property
     def functions(self) -> dict[str, Function]:
         """The app's functions by name, as its worker indexed them."""
-        return self._functions
+        return self._host.functions
 
     async def add_worker(self, worker: Worker) -> None:
         """Start one more worker of the app, for instance in the place of one that was killed."""
-        await self._pool.add(worker)
+        await self._thread.run(self._host.pool.add(worker))
 
     async def idle(self) -> None:
-        """Wait until entities and orchestrations have nothing to do.
-
-        Raises:
-            TimeoutError: they do have after `timeout_s`.
-        """
-        await self._activity.idle()
+        """Wait until entities and orchestrations have nothing to do; what a test holds back is something."""
+        await self._thread.run(self._host.activity.idle())
 
     async def executing(self, name: str, key: str, *, batch: int = 1) -> None:
         """Wait until the entity's batch number `batch`, redelivered ones counted too, is with a worker."""
-        entity = self._entities.find(name, key)
-        await self._activity.until(lambda: entity.started >= batch)
+        await self._thread.run(self._host.executing(name, key, batch))
 
     async def queued(self, name: str, key: str, operations: int) -> None:
         """Wait until so many operations of the entity are queued or executing."""
-        entity = self._entities.find(name, key)
-        await self._activity.until(lambda: len(entity.queue) >= operations)
+        await self._thread.run(self._host.queued(name, key, operations))
 
     async def entity_state(self, name: str, key: str) -> Any:
-        """Return the state of an entity that has nothing to do; None if it does not exist."""
-        entity = self._entities.find(name, key)
-        await self._activity.until(lambda: not entity.scheduled)
-        return None if entity.state is None else json.loads(entity.state)
+        """Wait until the entity has nothing to do and return its state; None if it does not exist."""
+        return await self._thread.run(self._host.entity_state(name, key))
 
     def entity_keys(self) -> list[tuple[str, str]]:
-        """Return name and key of every entity that exists."""
-        return [(entity.name, entity.key) for entity in self._entities.all()]
+        """Return name (in lower case) and key of every entity that exists."""
+        return [(entity.name, entity.key) for entity in self._host.entities.all()]
 
-    async def orchestrate(self, name: str, content: Any = None) -> Any:
-        """Run an orchestration to its end and return its status: `runtimeStatus`, `output`, …"""
-        instance_id = self._orchestrations.start(name, None if content is None else json.dumps(content))
-        await self._activity.until(lambda: (self._status(instance_id))["runtimeStatus"] != "Running")
-        return self._status(instance_id)
+    async def signal(self, name: str, key: str, operation: str, content: Any = None) -> None:
+        """Signal an entity, past every client and fault."""
+        await self._thread.run(self._host.signal(name, key, operation, content))
 
-    def _status(self, instance_id: str) -> dict[str, Any]:
-        status = self._orchestrations.status(instance_id)
-        assert status is not None
-        return status
+    async def start(self, orchestration: str, content: Any = None) -> str:
+        """Start an orchestration and return its instance id."""
+        return await self._thread.run(self._host.start_orchestration(orchestration, content))
 
-    async def fire(self, name: str, *, past_due: bool = False) -> None:
-        """Let a timer function's time come.
+    async def ended(self, instance_id: str) -> dict[str, Any]:
+        """Wait until an orchestration has ended and return its status: `runtimeStatus`, `output`, …"""
+        return await self._thread.run(self._host.ended(instance_id))
 
-        Raises:
-            AssertionError: it failed.
-        """
-        content = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": {}, "IsPastDue": past_due}
-        outcome = await self._pool.invoke(self._functions[name], Text("json", json.dumps(content)))
-        assert outcome.error is None, outcome.error
+    async def orchestrate(self, orchestration: str, content: Any = None) -> dict[str, Any]:
+        """Run an orchestration to its end and return its status."""
+        return await self.ended(await self.start(orchestration, content))
+
+    async def raise_event(self, instance_id: str, event: str, content: Any) -> None:
+        """Send an external event to a running orchestration."""
+        assert await self._thread.run(self._host.raise_event(instance_id, event, content)) == 202
+
+    async def fire(self, timer: str, *, past_due: bool = False) -> None:
+        """Let the time of a timer function come; an `AssertionError` says why it failed."""
+        await self._thread.run(self._host.fire(timer, past_due=past_due))
 
     async def call_tool(self, tool: str, **arguments: object) -> str:
-        """Call an MCP tool as the MCP extension does.
-
-        Raises:
-            AssertionError: it failed.
-        """
-        function = next(function for function in self._functions.values() if function.trigger.get("toolName") == tool)
-        content = {"name": tool, "arguments": arguments, "sessionid": "mcp-session", "transport": {"name": "http"}}
-        outcome = await self._pool.invoke_with(function, json.dumps(content))
-        return outcome.text()
+        """Call an MCP tool as the MCP extension does; an `AssertionError` says why it failed."""
+        return await self._thread.run(self._host.call_tool(tool, arguments))

@@ -28,7 +28,7 @@ class DurableRpc:
         self._orchestrations = orchestrations
         self._faults = faults
 
-    async def handle(self, request: Request) -> web.Response:
+    def handle(self, request: Request) -> web.Response:
         target = parse_target(request.target)
         content = json.loads(request.body) if request.body else None
         match request.method, target.segments[1:] if target.segments[:1] == ("durabletask",) else ():
@@ -73,9 +73,9 @@ class DurableRpc:
         return web.json_response({"id": self._orchestrations.start(name, content, *rest)}, status=202)
 
     def _status(self, instance_id: str) -> web.Response:
-        status = self._orchestrations.status(instance_id)
-        if status is None:
+        if not self._orchestrations.exists(instance_id):
             return web.json_response({"Message": f"No instance with ID '{instance_id}' was found."}, status=404)
+        status = self._orchestrations.status(instance_id)
         return web.json_response(status, status=202 if status["runtimeStatus"] in ("Running", "Pending") else 200)
 
     def _raise_event(self, instance_id: str, event: str, content: Any) -> web.Response:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
-
-from tests.functions_platform.threads import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,21 +73,14 @@ class Request:
 
 
 class Listener:
-    """A server on a free loopback port, with its connections on a thread of its own.
-
-    `handle` is called on the loop that started it: no task of a connection is there to be taken for a leak.
-    """
+    """A server on a free loopback port."""
 
     def __init__(self, handle: Callable[[Request], Awaitable[web.Response]]) -> None:
         self._handle = handle
-        self._thread = LoopThread("functions-host-http")
         self.url = ""
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._thread.run(self._listen())
-
-    async def _listen(self) -> None:
+        """Listen, on the running loop."""
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -99,12 +89,9 @@ class Listener:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = tuple(request.headers.items())
-        asked = Request(request.method, request.host, request.raw_path, headers, await request.read())
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._answer(asked), self._loop))
-
-    async def _answer(self, request: Request) -> web.Response:
-        return await self._handle(request)
+        return await self._handle(
+            Request(request.method, request.host, request.raw_path, headers, await request.read())
+        )
 
     async def aclose(self) -> None:
-        await self._thread.run(self._runner.cleanup())
-        await self._thread.aclose()
+        await self._runner.cleanup()

@@ -56,7 +56,7 @@ class InProcessWorker:
         self.alive = True
 
     async def start(self) -> list[Function]:
-        return self._library.index()
+        return await self._main.run(self._library.index())
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         return await self._main.run(self._library.invoke(invocation, self._main.loop))

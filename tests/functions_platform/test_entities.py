@@ -91,11 +91,13 @@ async def test_operations_that_come_during_a_batch_are_the_next_one() -> None:
 
 
 async def test_a_batch_is_held_until_it_is_released(http: httpx.AsyncClient, platform: FunctionsPlatform) -> None:
-    with platform.faults.held_batches():
+    with platform.faults.held_batches("t"):
         await send(http, "t", "1")
         await send(http, "t", "2")
         await platform.queued("dafx-Echo", "t", 2)
-        assert platform.entity_keys() == []
+        await send(http, "other", "1")
+        assert await said(platform, "other") == ["1", "1 1"]
+        assert platform.entity_keys() == [("dafx-echo", "other")]
 
     assert await said(platform, "t") == ["1", "1 1", "2", "3 2"]
 

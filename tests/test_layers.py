@@ -20,8 +20,8 @@ SANS_IO = [
         f"streamsink.core.{name}"
         for name in (
             "access", "auth_settings", "coalescer", "conversation", "cursor", "delivery", "drafts", "errors", "events",
-            "items", "limits", "names", "origins", "secrets", "sequencer", "settings", "thread_ids", "tickets",
-            "timeline", "updates", "utf16", "variables",
+            "items", "limits", "measures", "names", "origins", "secrets", "sequencer", "settings", "thread_ids",
+            "tickets", "timeline", "updates", "utf16", "variables",
         )
     ),
     *(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streamsink.backends.memory.settings import MemorySettings
 from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
 from streamsink.core.errors import MissingExtraError
+from streamsink.core.measures import Measures
 from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @hookimpl
 def streamsink_backends() -> list[BackendSpec]:
     """The backend ``memory``."""
-    abilities = frozenset({ListsMembers, ServesClients, Subscribes})
+    abilities = frozenset({ListsMembers, Measures, ServesClients, Subscribes})
     spec = BackendSpec(
         name="memory", factory=_make_sink, settings=MemorySettings, abilities=abilities, one_process=True
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.delivery import ServesClients, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
+from streamsink.core.measures import Measures
 from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @hookimpl
 def streamsink_backends() -> list[BackendSpec]:
     """The backend ``redis``."""
-    abilities = frozenset({ServesClients, Subscribes})
+    abilities = frozenset({Measures, ServesClients, Subscribes})
     return [BackendSpec(name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities)]
 
 

@@ -9,7 +9,6 @@ from streamsink.backends.signalr.connection_string import AccessKey, ConnectionS
 from streamsink.backends.signalr.credentials import Credentials, KeyCredentials
 from streamsink.backends.signalr.delivery import SignalRDelivery
 from streamsink.backends.signalr.entra import EntraCredentials, token_source
-from streamsink.backends.signalr.meter import Meter
 from streamsink.backends.signalr.retries import RetryPolicy
 from streamsink.backends.signalr.tokens import KeyRing
 from streamsink.core.composed import ComposedSink
@@ -47,13 +46,11 @@ def signalr_sink(
     options = PublishOptions.from_settings(settings, window_s=_WINDOW_S)
     if options.max_event_bytes > _MAX_EVENT_BYTES:
         raise SettingsError("STREAM_MAX_EVENT_BYTES", f"at most {_MAX_EVENT_BYTES} while STREAM_BACKEND is `signalr`")
-    delivery = signalr_delivery(settings, own, runtime, meter=Meter(options.pacer), **client)
+    delivery = signalr_delivery(settings, own, runtime, **client)
     return ComposedSink(timeline, delivery, options=options, runtime=runtime)
 
 
-def signalr_delivery(
-    settings: Settings, own: SignalRSettings, runtime: Runtime, *, meter: Meter | None = None, **client: Any
-) -> SignalRDelivery:
+def signalr_delivery(settings: Settings, own: SignalRSettings, runtime: Runtime, **client: Any) -> SignalRDelivery:
     """The delivery alone.
 
     Args:
@@ -70,7 +67,7 @@ def signalr_delivery(
     return SignalRDelivery(
         service,
         own.hub_name,
-        SignalRClient(credentials, policy=policy, meter=meter, runtime=runtime, **client),
+        SignalRClient(credentials, policy=policy, runtime=runtime, **client),
         credentials,
         token_lifetime_s=settings.times.token_lifetime_s,
         patience_s=patience_s,

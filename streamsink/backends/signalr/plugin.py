@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.signalr.settings import SignalRSettings
-from streamsink.core.delivery import ListsMembers, Measures
+from streamsink.core.delivery import ListsMembers
 from streamsink.core.errors import MissingExtraError
+from streamsink.core.measures import Measures
 from streamsink.plugins import BackendContext, BackendSpec, hookimpl
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def test_backends_know_the_core_and_what_they_share(module: str) -> None:
     assert not foreign or backend_of(module) not in SHARED
 
 
-@pytest.mark.parametrize("module", within("hosts", "opening", "plugins", "sync"))
+@pytest.mark.parametrize("module", within("doctor", "hosts", "opening", "plugins", "sync"))
 def test_nobody_outside_imports_a_named_backend(module: str) -> None:
     assert not {name for name in imports(module) if name.startswith("streamsink.backends")}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streamsink.core.settings import Settings
     from streamsink.core.timeline import Timeline
 
-__all__ = ["signalr_delivery", "signalr_sink"]
+__all__ = ["credentials_of", "signalr_delivery", "signalr_sink"]
 
 # At most nine messages per second and run, each of which is billed; our own gateway's window allows forty.
 _WINDOW_S: Final = 0.11
@@ -60,7 +60,7 @@ def signalr_delivery(settings: Settings, own: SignalRSettings, runtime: Runtime,
         SettingsError, MissingExtraError: as ``signalr_sink``.
     """
     service = own.service
-    credentials = _credentials(own, service, lambda: runtime.now_ms() / 1000)
+    credentials = credentials_of(own, service, lambda: runtime.now_ms() / 1000)
     # A run's lease is renewed between two sends: waiting for the service must not outlast it.
     patience_s = min(_LONGEST_PATIENCE_S, settings.times.lease_s / 3)
     policy = RetryPolicy(timeout_s=min(own.timeout_s, patience_s), retries=own.retries, patience_s=patience_s)
@@ -74,7 +74,15 @@ def signalr_delivery(settings: Settings, own: SignalRSettings, runtime: Runtime,
     )
 
 
-def _credentials(own: SignalRSettings, service: ConnectionString, clock: Callable[[], float]) -> Credentials:
+def credentials_of(own: SignalRSettings, service: ConnectionString, clock: Callable[[], float]) -> Credentials:
+    """What proves who calls.
+
+    Args:
+        clock: seconds since 1970.
+
+    Raises:
+        SettingsError, MissingExtraError: as ``signalr_sink``.
+    """
     second = own.second_connection_string
     if not isinstance(service.credential, AccessKey):
         if second is not None:

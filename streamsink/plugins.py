@@ -7,6 +7,7 @@ costs nothing.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +22,9 @@ from streamsink.core.variables import read, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.checks import Check
 
 __all__ = [
     "BackendContext",
@@ -83,16 +87,30 @@ class _Offer(Generic[_Made]):
             wrong.
         settings: the type of the plugin's own settings (``streamsink.core.variables``), or None.
         one_process: it serves one process only; a deployment of more is refused.
+        checks: what ``streamsink doctor`` looks at, given the same as the factory; open while it looks. None: nothing
+            but what it looks at on every backend.
     """
 
     name: str
     factory: Callable[[BackendContext, Any], _Made]
     settings: type[Any] | None = None
     one_process: bool = False
+    checks: Callable[[BackendContext, Any], AbstractAsyncContextManager[Sequence[Check]]] | None = None
 
     def make(self, context: BackendContext) -> _Made:
         """Read the plugin's settings and call its factory."""
-        return self.factory(context, None if self.settings is None else read(self.settings, context.environ))
+        return self.factory(context, self._own(context))
+
+    def open_checks(self, context: BackendContext) -> AbstractAsyncContextManager[Sequence[Check]]:
+        """Read the plugin's settings and open its checks.
+
+        Raises:
+            SettingsError, MissingExtraError: as its factory, here or on entering.
+        """
+        return nullcontext(()) if self.checks is None else self.checks(context, self._own(context))
+
+    def _own(self, context: BackendContext) -> Any:
+        return None if self.settings is None else read(self.settings, context.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

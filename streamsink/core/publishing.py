@@ -85,13 +85,13 @@ class RunPublisher:
     def _describe(sink: StreamSink, thread: str, agent: str, message: str | None) -> RunRequest:
         correlation_id = sink.runtime.new_id()
         if message is None:
-            return RunRequest(correlation_id=correlation_id, agent_name=agent)
+            return RunRequest(correlation_id=correlation_id, agent_name=agent, lease_s=sink.options.lease_s)
         envelope = Envelope(thread, correlation_id, agent)
         fields = {"messageId": f"{correlation_id}-user", "text": utf16.clean(message)}
         record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
         if len(record.body) > sink.options.max_event_bytes:
             raise TooLargeError(f"message should fit into {sink.options.max_event_bytes} bytes, written as JSON")
-        return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record)
+        return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record, lease_s=sink.options.lease_s)
 
     @property
     def open(self) -> bool:

@@ -40,6 +40,8 @@ class RunRequest:
         queue_limit: how many runs of one agent may be open on a thread, this one included, before
             ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
         queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
+        lease_s: until it begins, whoever accepted it is taken for dead so long after it last called ``wait_turn``, and
+            a sweep ends the run; 0: nobody in particular will execute it, so that only ``queue_timeout_s`` counts.
         redelivery_s: how long after losing its producer it may wait for its host to execute it again; 0: its
             host does not.
     """
@@ -51,6 +53,7 @@ class RunRequest:
     fingerprint: str = ""
     queue_limit: int | None = None
     queue_timeout_s: float = 300.0
+    lease_s: float = 0.0
     redelivery_s: float = 0.0
 
 

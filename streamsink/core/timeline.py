@@ -96,7 +96,10 @@ class Timeline(ABC):
 
     @abstractmethod
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
-        """Wait until ``begin_attempt`` is worth trying: True; False when ``timeout_s`` has passed first."""
+        """Wait until ``begin_attempt`` is worth trying: True; False when ``timeout_s`` has passed first.
+
+        Until it begins the run is kept by this: see ``RunRequest.lease_s``.
+        """
 
     @abstractmethod
     async def append(self, thread: str, batch: Batch) -> Appended:
@@ -175,7 +178,8 @@ class Timeline(ABC):
         """End what has outlived its time, in one thread or in all.
 
         An executing run whose lease is over fails with ``producer_lost``, or is interrupted first when its host
-        redelivers; one queued past its time fails with ``queue_timeout``. Any number of sweeps write one terminal.
+        redelivers; so does one that nobody waits for any more. One queued past its time fails with
+        ``queue_timeout``. Any number of sweeps write one terminal.
         """
 
     @abstractmethod

@@ -186,6 +186,8 @@ class RunCalls:
             fingerprint=asked.fingerprint,
             queue_limit=self._services.queue_limit,
             queue_timeout_s=self._services.queue_timeout_s,
+            # A host that redelivers has its runs wait in a queue of its platform, and not in this process.
+            lease_s=0.0 if self._services.redelivery_s else self._sink.options.lease_s,
             redelivery_s=self._services.redelivery_s,
         )
 

@@ -148,6 +148,30 @@ async def a_run_that_waited_too_long_fails(make: MakeSubject) -> None:
         assert await terminals(subject, "t") == [("failed", "queue_timeout")]
 
 
+async def a_waiting_run_ends_with_its_host(make: MakeSubject) -> None:
+    """Whoever waits for its turn keeps it; when nobody does any more it fails, long before its queue timeout."""
+    async with make() as subject:
+        await begun(subject.sink, "t", queue_limit=2)
+        await subject.sink.accept_run("t", request("r2", queue_limit=2, lease_s=2))
+        await subject.pass_time(1.5)
+        assert not await subject.sink.wait_turn("t", "r2", timeout_s=0.25)
+        await subject.pass_time(1.5)
+        assert await subject.sink.sweep() == []
+        await subject.pass_time(1)
+        await asyncio.gather(subject.sink.sweep(), subject.sink.sweep("t"))
+
+        assert await terminals(subject, "t") == [("failed", "producer_lost")]
+
+
+async def a_run_that_begins_has_the_lease_of_its_attempt(make: MakeSubject) -> None:
+    """What it waited under is over."""
+    async with make() as subject:
+        await begun(subject.sink, "t", lease_s=1)
+        await subject.pass_time(2)
+
+        assert await terminals(subject, "t") == []
+
+
 async def a_redelivering_host_gets_a_second_chance(make: MakeSubject) -> None:
     """Interrupted first; then the next attempt, or a failure when none comes."""
     async with make() as subject:
@@ -203,6 +227,8 @@ CHECKS = (
     a_lost_producer_is_one_failure,
     a_reader_notices_a_lost_producer,
     a_run_that_waited_too_long_fails,
+    a_waiting_run_ends_with_its_host,
+    a_run_that_begins_has_the_lease_of_its_attempt,
     a_redelivering_host_gets_a_second_chance,
     an_interruption_is_recorded_once,
     a_finished_run_is_not_executed_again,

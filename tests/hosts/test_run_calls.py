@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,11 +12,16 @@ from streamsink.core.errors import UnavailableError
 from streamsink.core.identity import Request, User
 from streamsink.core.settings import Limits, Settings
 from streamsink.demo.scripted import Pause
+from streamsink.hosts import assembly
+from streamsink.hosts.api import Services
 from streamsink.hosts.background import BackgroundHost
 from streamsink.testing.clock import virtual_time
 
 from .contract_checking import assert_error
 from .support import make_agent, running_site
+
+if TYPE_CHECKING:
+    from streamsink.core.runs import RunRequest
 
 
 @virtual_time
@@ -79,6 +85,25 @@ async def test_a_run_whose_acceptance_was_not_heard_of_is_executed_once(
         assert await site.done(thread) == [("completed", None)]
         await asyncio.sleep(120)
         assert await site.done(thread) == [("completed", None)]
+
+
+@virtual_time
+@pytest.mark.parametrize("redelivery_s", [0, 60])
+async def test_a_run_that_waits_in_a_process_ends_with_it(redelivery_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that redelivers has its runs wait elsewhere: what dies with a process comes again."""
+    monkeypatch.setattr(assembly, "Services", partial(Services, redelivery_s=redelivery_s))
+    async with running_site() as site:
+        asked: list[RunRequest] = []
+        accept = site.sink.accept_run
+
+        async def noted(thread: str, request: RunRequest) -> Any:
+            asked.append(request)
+            return await accept(thread, request)
+
+        monkeypatch.setattr(site.sink, "accept_run", noted)
+        await site.run(await site.thread())
+
+        assert {request.lease_s for request in asked} == {0.0 if redelivery_s else site.sink.options.lease_s}
 
 
 def a_service(request: Request) -> User:

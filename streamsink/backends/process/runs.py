@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from streamsink.core.endings import PRODUCER_LOST, QUEUE_TIMEOUT
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Envelope, Terminal
 from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
@@ -39,6 +40,9 @@ class RunEntry:
 
     Args:
         deadline_ms: when a sweep ends the state that it is in.
+        lease_s: how long its producer may be silent; 0: it has not begun, and nobody in particular will execute it.
+        kept_until_ms: while it has not begun: when whoever accepted it is taken for dead, unless it waits.
+        waiting: so many wait for its turn.
         said: how many events its present attempt has, for timelines that place events by attempt.
     """
 
@@ -48,6 +52,8 @@ class RunEntry:
     redelivery_s: float
     deadline_ms: float
     lease_s: float = 0.0
+    kept_until_ms: float = 0.0
+    waiting: int = 0
     state: RunState = "accepted"
     attempt: int = 0
     said: int = 0
@@ -77,6 +83,20 @@ class RunEntry:
         if self.last is None or self.last.attempt != self.attempt:
             return 1
         return self.last.first_n + self.last.count
+
+    def keep(self, now_ms: int) -> None:
+        """Whoever accepted it lives."""
+        self.kept_until_ms = now_ms + self.lease_s * 1000
+
+    def ending(self, now_ms: int) -> Terminal | None:
+        """How a sweep ends it now; None: its time is not over."""
+        is_over = self.deadline_ms <= now_ms
+        if self.state != "accepted":
+            return PRODUCER_LOST if is_over else None
+        if is_over:
+            return QUEUE_TIMEOUT
+        is_kept = not self.lease_s or self.waiting or self.kept_until_ms > now_ms
+        return None if is_kept else PRODUCER_LOST
 
     def begin(self, attempt: int, lease_s: float, now_ms: int) -> None:
         """A further attempt, with this number."""
@@ -142,8 +162,10 @@ class RunTable:
             queued=request.queue_limit is not None,
             redelivery_s=request.redelivery_s,
             deadline_ms=now_ms + request.queue_timeout_s * 1000,
+            lease_s=request.lease_s,
             key=request.idempotency_key,
         )
+        entry.keep(now_ms)
         self._open[entry.correlation_id] = entry
         if entry.key is not None:
             self._keys[entry.key] = (entry.correlation_id, request.fingerprint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, message_of
+from streamsink.core.endings import CANCELLED, message_of
 from streamsink.core.errors import InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
 from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, RunRequest
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from streamsink.backends.process.runs import LastBatch, RunEntry, RunTable
 
 __all__ = ["ThreadRuns"]
-
-_ENDINGS = {"accepted": QUEUE_TIMEOUT, "executing": PRODUCER_LOST, "interrupted": PRODUCER_LOST}
 
 
 class ThreadRuns(ABC):
@@ -124,12 +122,13 @@ class ThreadRuns(ABC):
         """``Timeline.sweep`` for this thread."""
         events: list[Event] = []
         for entry in self.runs.open():
-            if entry.deadline_ms > now_ms:
+            ending = entry.ending(now_ms)
+            if ending is None:
                 continue
             if entry.state == "executing" and entry.redelivery_s > 0:
                 events.extend(self.interrupt(entry.correlation_id, entry.attempt, now_ms).events)
             else:
-                events.extend(self._end(entry, _ENDINGS[entry.state], now_ms))
+                events.extend(self._end(entry, ending, now_ms))
         return tuple(events)
 
     def _end(self, entry: RunEntry, terminal: Terminal, now_ms: int) -> tuple[Event, ...]:

@@ -336,13 +336,17 @@ async def test_a_connection_of_a_killed_node_is_gone_at_once(valkey: ValkeyServe
                     await survivor.join("thread", client)
 
 
-async def test_a_killed_producers_run_is_ended_once_though_nobody_watches(valkey: ValkeyServer) -> None:
-    """By one of two hosts, within the lease and the time between two sweeps; the thread has no reader at all."""
+@pytest.mark.parametrize("kind", ["producer", "waiter"])
+async def test_a_killed_producers_run_is_ended_once_though_nobody_watches(valkey: ValkeyServer, kind: str) -> None:
+    """By one of two hosts, within the lease and the time between two sweeps; the thread has no reader at all. It makes
+    no difference whether the run has begun, or has waited for its turn, for several leases, behind another one."""
     place = Place(valkey.url)
     apps = [StreamApp([make_agent()], settings=place.settings(), sink=place.sink()) for _ in range(2)]
     async with place.redis() as redis, apps[0].running() as one, apps[1].running() as other, one, other:
         channel = redis.pubsub()
-        async with in_a_process("producer", place) as producer:
+        if kind == "waiter":
+            await begun(one, "thread", queue_limit=8)
+        async with in_a_process(kind, place) as producer:
             await channel.ssubscribe(place.keys.channel("thread"))
             await producer.kill()
         told: list[bytes] = []

@@ -5,7 +5,7 @@ local run = load_run(id)
 if not run then return { 'NOTFOUND' } end
 if run.state ~= 'done' then
   if not is_turn(id, run) then return { 'TURN' } end
-  run.state, run.attempt, run.call = 'executing', run.attempt + 1, nil
+  run.state, run.attempt, run.call, run.kept_until = 'executing', run.attempt + 1, nil, nil
   lease(run, tonumber(ARGV[3]), now_ms())
   save_run(id, run)
   redis.call('EXPIRE', HASH, ARGV[1])

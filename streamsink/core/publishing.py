@@ -8,10 +8,10 @@ import logging
 import threading
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streamsink.core import utf16
+from streamsink.core.appender import begin_run
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
 from streamsink.core.errors import RunClosedError, StreamOverflowError, TooLargeError
@@ -128,14 +128,11 @@ class RunPublisher:
         ``finish`` must follow.
 
         Raises:
-            StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
+            StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``; UnavailableError when the store
+                could not be reached for ``PublishOptions.give_up_s``.
         """
-        accepted = await self._sink.accept_run(self.thread, self._request)
-        if accepted.run.correlation_id != self.correlation_id:  # the idempotency key names an earlier request
-            self.correlation_id = accepted.run.correlation_id
-            self._request = replace(self._request, correlation_id=self.correlation_id, message=None)
-        lease_s = self._sink.options.lease_s
-        attempt = await self._sink.begin_attempt(self.thread, self.correlation_id, lease_s=lease_s)
+        self._request, attempt = await begin_run(self._sink, self.thread, self._request)
+        self.correlation_id = self._request.correlation_id
         self._attempt, self.terminal = attempt.number, attempt.terminal
         if attempt.terminal is None:
             self._start()

@@ -86,8 +86,12 @@ class Timeline(ABC):
         """
 
     @abstractmethod
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
         """Take the run's next attempt number, under a lease that ``append`` and ``renew`` extend.
+
+        Args:
+            call: names this very call: repeated under this name it answers the attempt that it has begun, while that
+                executes. Without a name each call begins a further attempt.
 
         Raises:
             NotFoundError: there is no such run.

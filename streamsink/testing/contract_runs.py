@@ -204,6 +204,20 @@ async def an_interruption_is_recorded_once(make: MakeSubject) -> None:
         assert (len(first.events), len(second.events), len(late.events)) == (1, 0, 0)
 
 
+async def a_beginning_may_be_repeated(make: MakeSubject) -> None:
+    """By whoever did not hear the answer: it is the same attempt. Anybody else's is another one."""
+    async with make() as subject:
+        await subject.sink.accept_run("t", request("r1"))
+        first = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        again = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        await subject.sink.send("t", batch("r1", 1, attempt=first.number))
+        late = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        other = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="b")
+        unnamed = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)
+
+        assert first.number == again.number == late.number < other.number < unnamed.number
+
+
 async def a_finished_run_is_not_executed_again(make: MakeSubject) -> None:
     """A redelivery gets the stored response, whole."""
     async with make() as subject:
@@ -231,5 +245,6 @@ CHECKS = (
     a_run_that_begins_has_the_lease_of_its_attempt,
     a_redelivering_host_gets_a_second_chance,
     an_interruption_is_recorded_once,
+    a_beginning_may_be_repeated,
     a_finished_run_is_not_executed_again,
 )

@@ -43,6 +43,7 @@ class RunEntry:
         lease_s: how long its producer may be silent; 0: it has not begun, and nobody in particular will execute it.
         kept_until_ms: while it has not begun: when whoever accepted it is taken for dead, unless it waits.
         waiting: so many wait for its turn.
+        call: the name of the call that began its present attempt.
         said: how many events its present attempt has, for timelines that place events by attempt.
     """
 
@@ -61,6 +62,7 @@ class RunEntry:
     terminal: Terminal | None = None
     last: LastBatch | None = None
     key: str | None = None
+    call: str = ""
 
     def view(self) -> Run:
         """The run as callers see it."""
@@ -98,9 +100,14 @@ class RunEntry:
         is_kept = not self.lease_s or self.waiting or self.kept_until_ms > now_ms
         return None if is_kept else PRODUCER_LOST
 
-    def begin(self, attempt: int, lease_s: float, now_ms: int) -> None:
+    def is_begun_by(self, call: str) -> bool:
+        """Whether its present attempt was begun by this very call."""
+        return self.state == "executing" and call != "" and call == self.call
+
+    def begin(self, attempt: int, lease_s: float, now_ms: int, call: str = "") -> None:
         """A further attempt, with this number."""
         self.state = "executing"
+        self.call = call
         self.attempt = attempt
         self.said = 0
         self.lease(lease_s, now_ms)

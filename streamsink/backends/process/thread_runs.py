@@ -56,13 +56,14 @@ class ThreadRuns(ABC):
         records = (request.message,) if fresh and request.message is not None else ()
         return Accepted(entry.view(), fresh, self._write(entry, records, now_ms))
 
-    def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int) -> Attempt:
+    def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int, call: str = "") -> Attempt:
         """``Timeline.begin_attempt``."""
         entry = self.runs.get(correlation_id)
         if entry.terminal is not None:
             return Attempt(number=entry.attempt, cancel=entry.cancel, terminal=entry.terminal)
-        self.runs.check_turn(entry)
-        entry.begin(self._next_attempt(entry, now_ms), lease_s, now_ms)
+        if not entry.is_begun_by(call):
+            self.runs.check_turn(entry)
+            entry.begin(self._next_attempt(entry, now_ms), lease_s, now_ms, call)
         return Attempt(number=entry.attempt, cancel=entry.cancel)
 
     def append(self, batch: Batch, now_ms: int) -> Appended:

@@ -76,8 +76,8 @@ class ProcessTimeline(Timeline, Generic[_Thread]):
         self._resize(log)
         return accepted
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
-        return self._known(thread).begin_attempt(correlation_id, lease_s, self._runtime.now_ms())
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
+        return self._known(thread).begin_attempt(correlation_id, lease_s, self._runtime.now_ms(), call)
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         turn = asyncio.Event()

@@ -99,9 +99,10 @@ class RedisTimeline(Timeline, KeepsDocuments):
         reply = await self._run(self._scripts.accept, thread, *self._kept, *described, *message)
         return replies.accepted(reply)
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
         await self._open.note(thread, self._runtime.now_ms() + lease_s * 1000)
-        return replies.attempt(await self._run(self._scripts.begin, thread, self._ttl_s, correlation_id, lease_s))
+        args = (self._ttl_s, correlation_id, lease_s, call or self._runtime.new_id())
+        return replies.attempt(await self._run(self._scripts.begin, thread, *args))
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         try:

@@ -12,6 +12,8 @@ import httpx
 import msgspec
 import pytest
 
+from streamsink.backends.redis.scripts import Scripts
+from streamsink.backends.redis.store import RedisStore
 from streamsink.core.delivery import Subscribes
 from streamsink.core.errors import ConnectionGoneError, RunClosedError, StreamSinkError, UnavailableError
 from streamsink.core.events import Terminal
@@ -26,6 +28,7 @@ from .cluster import GIVE_UP_S, LEASE_S, TIMEOUT_S, Place, in_a_process, serve, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
+    from streamsink.backends.redis.scripts import Script
     from streamsink.core.publishing import RunPublisher
     from streamsink.testing.signalr import SignalRClient
 
@@ -33,6 +36,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
 
 SWEEP_S = 5.0
 SLACK_S = 1.5
+BEGIN = Scripts().begin
 COMPLETED = Terminal("completed", None)
 
 
@@ -316,6 +320,30 @@ async def is_unready(sink: Any, reasons: list[str]) -> bool:
         reasons.append(str(error))
         return True
     return False
+
+
+async def test_a_beginning_whose_answer_is_lost_is_the_same_beginning(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis has done it, and the connection broke before it could say so: the producer asks again, and goes on."""
+    lost: list[Any] = []
+    run_script = RedisStore.run
+
+    async def run(store: RedisStore, script: Script, keys: Any, args: Any = ()) -> Any:
+        answer = await run_script(store, script, keys, args)
+        if script == BEGIN and len(lost) < 2:
+            lost.append(answer)
+            raise UnavailableError("no answer in time")
+        return answer
+
+    monkeypatch.setattr(RedisStore, "run", run)
+    async with Place(valkey.url).sink(has_gateway=False) as sink:
+        async with sink.run("thread") as publisher:
+            publisher.text("Hello")
+            assert publisher.attempt == 1
+
+        assert len(lost) == 2
+        assert await ends(sink, "thread") == [("completed", None)]
 
 
 # Nodes --------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,22 @@ async def a_run_is_accepted_once(make: MakeSubject) -> None:
         assert [event.target for event in await subject.events("t")] == ["userMessage"]
 
 
+async def an_acceptance_may_be_repeated(make: MakeSubject) -> None:
+    """By whoever did not hear the answer: it is told again that the run is new, until that begins."""
+    async with make() as subject:
+        first = await subject.sink.accept_run("t", request("r1", call="a"))
+        again = await subject.sink.accept_run("t", request("r1", call="a"))
+        other = await subject.sink.accept_run("t", request("r1", call="b"))
+        await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)
+        late = await subject.sink.accept_run("t", request("r1", call="a"))
+        await subject.sink.accept_run("u", request("r1", call="a"))
+        await subject.sink.cancel("u")
+        cancelled = await subject.sink.accept_run("u", request("r1", call="a"))
+
+        assert (first.fresh, again.fresh, other.fresh, late.fresh, cancelled.fresh) == (True, True, False, False, False)
+        assert [event.target for event in await subject.events("t")] == ["userMessage"]
+
+
 async def concurrent_acceptances_are_one(make: MakeSubject) -> None:
     """Two nodes that get the same request at once make one run."""
     async with make() as subject:
@@ -233,6 +249,7 @@ async def a_finished_run_is_not_executed_again(make: MakeSubject) -> None:
 
 CHECKS = (
     a_run_is_accepted_once,
+    an_acceptance_may_be_repeated,
     concurrent_acceptances_are_one,
     runs_of_one_agent_take_turns,
     waiting_for_a_turn_ends,

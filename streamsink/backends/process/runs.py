@@ -43,7 +43,7 @@ class RunEntry:
         lease_s: how long its producer may be silent; 0: it has not begun, and nobody in particular will execute it.
         kept_until_ms: while it has not begun: when whoever accepted it is taken for dead, unless it waits.
         waiting: so many wait for its turn.
-        call: the name of the call that began its present attempt.
+        call: the name of the call that accepted it, and then of the one that began its present attempt.
         said: how many events its present attempt has, for timelines that place events by attempt.
     """
 
@@ -100,9 +100,9 @@ class RunEntry:
         is_kept = not self.lease_s or self.waiting or self.kept_until_ms > now_ms
         return None if is_kept else PRODUCER_LOST
 
-    def is_begun_by(self, call: str) -> bool:
-        """Whether its present attempt was begun by this very call."""
-        return self.state == "executing" and call != "" and call == self.call
+    def is_made(self, state: RunState, call: str) -> bool:
+        """Whether it is in this state, and was brought there by this very call."""
+        return self.state == state and call != "" and call == self.call
 
     def begin(self, attempt: int, lease_s: float, now_ms: int, call: str = "") -> None:
         """A further attempt, with this number."""
@@ -171,6 +171,7 @@ class RunTable:
             deadline_ms=now_ms + request.queue_timeout_s * 1000,
             lease_s=request.lease_s,
             key=request.idempotency_key,
+            call=request.call,
         )
         entry.keep(now_ms)
         self._open[entry.correlation_id] = entry

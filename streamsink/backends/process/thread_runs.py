@@ -54,6 +54,7 @@ class ThreadRuns(ABC):
         """``Timeline.accept_run``."""
         entry, fresh = self.runs.accept(request, now_ms)
         records = (request.message,) if fresh and request.message is not None else ()
+        fresh = fresh or entry.is_made("accepted", request.call)
         return Accepted(entry.view(), fresh, self._write(entry, records, now_ms))
 
     def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int, call: str = "") -> Attempt:
@@ -61,7 +62,7 @@ class ThreadRuns(ABC):
         entry = self.runs.get(correlation_id)
         if entry.terminal is not None:
             return Attempt(number=entry.attempt, cancel=entry.cancel, terminal=entry.terminal)
-        if not entry.is_begun_by(call):
+        if not entry.is_made("executing", call):
             self.runs.check_turn(entry)
             entry.begin(self._next_attempt(entry, now_ms), lease_s, now_ms, call)
         return Attempt(number=entry.attempt, cancel=entry.cancel)

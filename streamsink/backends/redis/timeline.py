@@ -95,7 +95,7 @@ class RedisTimeline(Timeline, KeepsDocuments):
         look_s = min(request.queue_timeout_s, request.lease_s or request.queue_timeout_s)
         await self._open.note(thread, self._runtime.now_ms() + look_s * 1000)
         message = () if request.message is None else (request.message.target, request.message.body)
-        described = (*_described(thread, request), self._runtime.new_id())
+        described = (*_described(thread, request), request.call or self._runtime.new_id())
         reply = await self._run(self._scripts.accept, thread, *self._kept, *described, *message)
         return replies.accepted(reply)
 

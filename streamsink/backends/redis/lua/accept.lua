@@ -15,7 +15,7 @@ if key ~= '' then
   end
 end
 local run = load_run(id)
-if run then return { 'OK', run.call == call and 1 or 0, view(id, run), {} } end
+if run then return { 'OK', run.state == 'accepted' and run.call == call and 1 or 0, view(id, run), {} } end
 
 local open = load_list('open')
 if limit then

@@ -36,6 +36,7 @@ __all__ = [
     "find_backend",
     "hookimpl",
     "load_settings",
+    "needs_one_process",
     "timelines",
 ]
 
@@ -43,6 +44,7 @@ _Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
 _Made = TypeVar("_Made")
 
 _NAME = "streamsink"
+_SEVERAL = "one that serves several processes, such as `redis`, or start without --workers"
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(_NAME)
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(_NAME)
 
@@ -199,6 +201,19 @@ def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
     return found[name]
 
 
+def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str | None:
+    """The variable whose value serves one process only; None: there may be several.
+
+    Raises:
+        BackendError: the backend is not installed.
+    """
+    backend = find_backend(manager, settings.backend)
+    if backend.one_process:
+        return "STREAM_BACKEND"
+    history = timelines(manager).get(settings.history or backend.history or "")
+    return "STREAM_HISTORY" if history is not None and history.one_process else None
+
+
 def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Mapping[str, str]) -> None:
     """Make sure that several processes may share a port.
 
@@ -206,11 +221,10 @@ def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Ma
         BackendError: the backend is not installed.
         SettingsError: a setting serves one process only.
     """
+    variable = needs_one_process(manager, settings)
+    if variable is not None:
+        raise SettingsError(variable, _SEVERAL)
     backend = find_backend(manager, settings.backend)
-    history = timelines(manager).get(settings.history or backend.history or "")
-    for variable, offer in (("STREAM_BACKEND", backend), ("STREAM_HISTORY", history)):
-        if offer is not None and offer.one_process:
-            raise SettingsError(variable, "one that serves several processes, such as `redis`, or start without --workers")
     if backend.check_workers is not None and backend.settings is not None:
         backend.check_workers(read(backend.settings, environ))
 

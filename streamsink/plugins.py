@@ -31,6 +31,7 @@ __all__ = [
     "BackendSpec",
     "TimelineSpec",
     "backends",
+    "check_workers",
     "create_plugin_manager",
     "find_backend",
     "hookimpl",
@@ -43,6 +44,7 @@ _Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
 _Made = TypeVar("_Made")
 
 _NAME = "streamsink"
+_SEVERAL = "one that serves several processes, such as `redis`, or start without --workers"
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(_NAME)
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(_NAME)
 
@@ -120,10 +122,13 @@ class BackendSpec(_Offer[StreamSink]):
     Args:
         abilities: the interfaces that the sink has beside ``StreamSink``, for checks before it is made.
         history: the timeline that it asks for where ``STREAM_HISTORY`` names none; None: it has its own.
+        check_workers: given the plugin's own settings, raises SettingsError when processes that share a port, so that
+            a client's requests come to any of them, cannot serve these; None: they always can.
     """
 
     abilities: frozenset[type] = frozenset()
     history: str | None = None
+    check_workers: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +212,21 @@ def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str 
         return "STREAM_BACKEND"
     history = timelines(manager).get(settings.history or backend.history or "")
     return "STREAM_HISTORY" if history is not None and history.one_process else None
+
+
+def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make sure that several processes may share a port.
+
+    Raises:
+        BackendError: the backend is not installed.
+        SettingsError: a setting serves one process only.
+    """
+    variable = needs_one_process(manager, settings)
+    if variable is not None:
+        raise SettingsError(variable, _SEVERAL)
+    backend = find_backend(manager, settings.backend)
+    if backend.check_workers is not None and backend.settings is not None:
+        backend.check_workers(read(backend.settings, environ))
 
 
 def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:

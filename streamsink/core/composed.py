@@ -160,8 +160,8 @@ class ComposedSink(StreamSink, Measures):
         await self.deliver(thread, accepted.events)
         return accepted
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
-        return await self._timeline.begin_attempt(thread, correlation_id, lease_s=lease_s)
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
+        return await self._timeline.begin_attempt(thread, correlation_id, lease_s=lease_s, call=call)
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         return await self._timeline.wait_turn(thread, correlation_id, timeout_s=timeout_s)

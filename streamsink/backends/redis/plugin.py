@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 @hookimpl
 def streamsink_backends() -> list[BackendSpec]:
     """The backend ``redis``."""
-    abilities = frozenset({Measures, ServesClients, Subscribes})
-    spec = BackendSpec(name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities, checks=_checks)
+    spec = BackendSpec(
+        name="redis",
+        factory=_make_sink,
+        settings=RedisSettings,
+        abilities=frozenset({Measures, ServesClients, Subscribes}),
+        checks=_checks,
+        check_workers=_check_workers,
+    )
     return [spec]
 
 
@@ -32,6 +38,12 @@ def streamsink_backends() -> list[BackendSpec]:
 def streamsink_timelines() -> list[TimelineSpec]:
     """The timeline ``redis``."""
     return [TimelineSpec(name="redis", factory=_make_timeline, settings=RedisSettings, checks=_checks)]
+
+
+def _check_workers(own: RedisSettings) -> None:
+    if own.sticky_routing == "yes":
+        expected = "`no` with --workers, which share a port, so that no balancer can choose one; or start several nodes"
+        raise SettingsError("STREAM_STICKY_ROUTING", expected)
 
 
 def _check_installed() -> None:

@@ -17,7 +17,7 @@ from tests.e2e.proxy import CuttingProxy, forwarding
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.e2e.world import Cluster
+    from tests.e2e.places import Cluster
 
 __all__ = ["Fleet", "fleet", "strangers"]
 

@@ -15,13 +15,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.places import Cluster
 from tests.e2e.processes import Fleet, fleet, strangers
-from tests.e2e.proxy import CuttingProxy, cutting_proxy
 from tests.e2e.troubles import Pair, events_kept, pair, terminals
-from tests.e2e.world import Cluster, play, said, story, storyteller, world
+from tests.e2e.world import play, said, story, storyteller, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tests.e2e.proxy import CuttingProxy
 
 __all__ = ["faults", "outcomes", "prompts_of"]
 
@@ -87,13 +89,13 @@ async def soak(*, people: int, cuts: int, seed: int) -> dict[str, Any]:
 
     started = time.monotonic()
     agent = storyteller(token_interval_s=0.02)
-    async with world(agent) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+    async with world(agent, cut_after=cut_after) as app:
         asked = [{"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, 2), "tabs": 2} for i in range(people)]
-        results = await play(url, asked)
+        results = await play(app.url, asked)
     return {
         "seed": seed,
         "people": people,
-        "cuts": proxy.cuts,
+        "cuts": app.cuts,
         "seconds": round(time.monotonic() - started, 1),
         **faults(results),
         **outcomes(results),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.places import Cluster
 from tests.e2e.processes import Fleet, fleet, strangers
 from tests.e2e.troubles import all_speak
-from tests.e2e.world import Cluster, play, said, story
+from tests.e2e.world import play, said, story
 
 if TYPE_CHECKING:
     from streamsink.testing.valkey import ValkeyServer

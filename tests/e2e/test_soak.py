@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.proxy import cutting_proxy
+from tests.e2e.places import Cluster
 from tests.e2e.soak import faults, outcomes, prompts_of
 from tests.e2e.troubles import all_speak, command, pair, some_ended, terminals
-from tests.e2e.world import Cluster, play, storyteller, world
+from tests.e2e.world import play, storyteller, world
 
 if TYPE_CHECKING:
     from tests.e2e.troubles import Pair
@@ -39,16 +39,16 @@ async def test_nothing_is_lost_doubled_or_out_of_order() -> None:
     async with pair() as redis:
         on = Cluster(redis.url, 2)
         agent = storyteller(token_interval_s=0.025)
-        async with world(agent, on=on) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+        async with world(agent, on=on, cut_after=cut_after) as app:
             async with asyncio.TaskGroup() as tasks:
                 troubled = tasks.create_task(trouble(redis, on))
                 asked = [
                     {"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, 2), "tabs": 2} for i in range(PEOPLE)
                 ]
-                results = await play(url, asked)
+                results = await play(app.url, asked)
             ends = await terminals(on)
 
-    assert proxy.cuts >= CUTS
+    assert app.cuts >= CUTS
     assert troubled.result() == 2
     assert faults(results) == {"answers": PEOPLE * 2 * 3, "lost": 0, "doubled": 0, "reordered": 0}
     assert outcomes(results) == {

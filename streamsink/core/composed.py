@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.errors import PartlyDeliveredError, StreamSinkError
+from streamsink.core.redelivery import Redelivery
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
@@ -25,13 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ComposedSink"]
 
-_log = logging.getLogger("streamsink")
 _Ability = TypeVar("_Ability")
 
-_TRIES: Final = 8
-_FIRST_RETRY_S: Final = 0.1
-_LONGEST_RETRY_S: Final = 5.0
-_MAX_WAITING_EVENTS: Final = 10_000
+_LONGEST_PATIENCE_S: Final = 10.0
 # Runs whose end is being written when the sink closes have so long.
 _LAST_WORDS_S: Final = 5.0
 
@@ -54,8 +47,14 @@ class ComposedSink(StreamSink):
         super().__init__(options=options, runtime=runtime)
         self._timeline = timeline
         self._delivery = delivery
-        self._late: dict[str, deque[Event]] = {}
-        self.undelivered: int = 0
+        # A run's lease is renewed between two sends: waiting for a delivery must not outlast it.
+        patience_s = min(_LONGEST_PATIENCE_S, self.options.lease_s / 3)
+        self._outgoing = Redelivery(delivery, tasks=self.tasks, runtime=self.runtime, patience_s=patience_s)
+
+    @property
+    def undelivered(self) -> int:
+        """Events whose delivery was given up."""
+        return self._outgoing.undelivered
 
     @property
     def keeps_history(self) -> bool:
@@ -74,61 +73,7 @@ class ComposedSink(StreamSink):
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         """Try once here; what fails is tried again in the background."""
-        if not events:
-            return
-        if thread in self._late:
-            self._deliver_later(thread, events)
-            return
-        try:
-            await self._delivery.deliver(thread, events)
-        except StreamSinkError as reason:
-            _log.warning("delivery failed, trying again: %s", type(reason).__name__)
-            self._deliver_later(thread, events[_delivered_before(reason) :])
-        except asyncio.CancelledError:
-            self._deliver_later(thread, events)  # appended is appended, whoever has gone away
-            raise
-
-    def _deliver_later(self, thread: str, events: Sequence[Event]) -> None:
-        late = self._late.get(thread)
-        if late is None:
-            late = self._late[thread] = deque()
-            self.tasks.start(self._redeliver(thread, late), name="streamsink redelivery")
-        late.extend(events)
-        self._bound(late)
-
-    def _bound(self, late: deque[Event]) -> None:
-        while len(late) > _MAX_WAITING_EVENTS:
-            late.popleft()
-            self.undelivered += 1
-
-    async def _redeliver(self, thread: str, late: deque[Event]) -> None:
-        delay_s, tries = _FIRST_RETRY_S, 1
-        try:
-            while late and tries < _TRIES:
-                await asyncio.sleep(self.runtime.jittered(delay_s))
-                count, failed = await self._redelivered(thread, late)
-                tries = 0 if count else tries + 1
-                delay_s = _next_delay(0.0 if count else delay_s) if failed else 0.0
-        finally:
-            del self._late[thread]
-            self.undelivered += len(late)
-            if late:
-                _log.error("gave up delivering %d events; clients will ask for them", len(late))
-
-    async def _redelivered(self, thread: str, late: deque[Event]) -> tuple[int, bool]:
-        """How many were delivered, and whether that failed; what was not waits again."""
-        events = tuple(late)
-        late.clear()
-        try:
-            await self._delivery.deliver(thread, events)
-        except BaseException as reason:
-            done = _delivered_before(reason)
-            late.extendleft(reversed(events[done:]))
-            self._bound(late)
-            if isinstance(reason, StreamSinkError):
-                return done, True
-            raise
-        return len(events), False
+        await self._outgoing.deliver(thread, events)
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)
@@ -180,7 +125,7 @@ class ComposedSink(StreamSink):
 
     async def delete(self, thread: str) -> None:
         await self._timeline.delete(thread)
-        self._late.get(thread, deque()).clear()
+        self._outgoing.forget(thread)
         await self._delivery.dissolve(thread)
 
     async def sweep(self, thread: str | None = None) -> list[Swept]:
@@ -210,11 +155,3 @@ class ComposedSink(StreamSink):
             closing.push_async_callback(self._timeline.aclose)
             closing.push_async_callback(self._delivery.aclose)
             await self.tasks.aclose(ending_s=_LAST_WORDS_S)
-
-
-def _delivered_before(reason: BaseException) -> int:
-    return reason.count if isinstance(reason, PartlyDeliveredError) else 0
-
-
-def _next_delay(delay_s: float) -> float:
-    return min(max(delay_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from streamsink.core.identity import Request, User
+    from streamsink.core.sink import StreamSink
     from tests.e2e.places import Place
 
 __all__ = ["AGENT", "World", "play", "said", "story", "storyteller", "world"]
@@ -51,6 +52,7 @@ class World:
         service: that service.
         url: of ``front``.
         nodes: the URLs of the nodes themselves.
+        sinks: theirs.
     """
 
     front: CuttingProxy
@@ -58,6 +60,7 @@ class World:
     service: Twin | None
     url: str
     nodes: list[str]
+    sinks: list[StreamSink]
 
     @property
     def cuts(self) -> int:
@@ -112,10 +115,11 @@ async def world(
             clients = CuttingProxy([service.url], cut_after)
             clients_url = await stack.enter_async_context(_open(clients))
             environ["STREAM_SIGNALR_CONNECTION_STRING"] = f"{service.connection_string}ClientEndpoint={clients_url};"
-        nodes = [await stack.enter_async_context(_node(agents, environ, **more)) for _ in range(on.nodes)]
+        sinks = [await stack.enter_async_context(_sink(environ)) for _ in range(on.nodes)]
+        nodes = [await stack.enter_async_context(_node(agents, environ, sink=sink, **more)) for sink in sinks]
         front = CuttingProxy(nodes, cut_after)
         url = await stack.enter_async_context(_open(front))
-        yield World(front, clients or front, service, url, nodes)
+        yield World(front, clients or front, service, url, nodes, sinks)
 
 
 @asynccontextmanager
@@ -124,14 +128,19 @@ async def _open(proxy: CuttingProxy) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+def _sink(environ: dict[str, str]) -> StreamSink:
+    return open_sink(_settings(environ), environ=environ)
+
+
+def _settings(environ: dict[str, str]) -> Settings:
+    return Settings.from_environ({**_SETTINGS, **environ}, also_known=environ)
+
+
 @asynccontextmanager
 async def _node(agents: Sequence[Agent], environ: dict[str, str], **more: Any) -> AsyncIterator[str]:
-    settings = Settings.from_environ({**_SETTINGS, **environ}, also_known=environ)
-    async with open_sink(settings, environ=environ) as sink:
-        more = {"identify": by_header, **more}
-        app = StreamApp(agents or (storyteller(),), settings=settings, sink=sink, **more)
-        async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
-            yield url
+    app = StreamApp(agents or (storyteller(),), settings=_settings(environ), **{"identify": by_header, **more})
+    async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
+        yield url
 
 
 async def play(url: str, people: list[dict[str, Any]], *, wait_s: float = _WAIT_S) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ _THROTTLED: Final = 0.0007
 # Of connections, at exact bytes. Were it all, an answer of many bytes would never come.
 _CUT: Final = 0.3
 _PAUSE_S: Final = (0.2, 0.8)
+_EXPIRED: Final = 0.04
 
 
 def bad_day(seed: int) -> Faults:
@@ -75,22 +76,24 @@ async def signalr_round(
         on = Azure(redis=redis, faults=faults)
         agent = storyteller(token_interval_s=token_interval_s)
         app = await stack.enter_async_context(world(agent, on=on, cut_after=cut_after))
-        cutting = asyncio.create_task(_cut_clients(app, random.Random(seed)))
+        done = Counter[str]()
+        trouble = asyncio.create_task(_trouble(app, random.Random(seed), done))
         asked = [
             {"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, prompts), "tabs": 2} for i in range(people)
         ]
         try:
             results = await play(app.url, asked)
         finally:
-            cutting.cancel()
-            [severed] = await asyncio.gather(cutting, return_exceptions=False)
+            trouble.cancel()
+            await asyncio.wait({trouble})
         return {
             "seed": seed,
             "nodes": nodes,
             "people": people,
             "seconds": round(time.monotonic() - started, 1),
             "events": sum(_events(result) for result in results),
-            "cuts": app.cuts + severed,
+            "cuts": app.cuts + done["severed"],
+            "tokens expired": done["expired"],
             "faults": _happened(faults),
             **_sent(app),
             **faults_of(results),
@@ -98,16 +101,15 @@ async def signalr_round(
         }
 
 
-async def _cut_clients(app: World, chance: random.Random) -> int:
-    """Some client of the service, again and again until this is cancelled; says how many."""
+async def _trouble(app: World, chance: random.Random, done: Counter[str]) -> None:
+    """Cut some client of the service, again and again; now and then, refuse every token for the rest of the second."""
     assert app.service is not None
-    severed = 0
-    try:
-        while True:
-            await asyncio.sleep(chance.uniform(*_PAUSE_S))
-            severed += app.service.faults.cut_clients(1)
-    except asyncio.CancelledError:
-        return severed
+    while True:
+        await asyncio.sleep(chance.uniform(*_PAUSE_S))
+        done["severed"] += app.service.faults.cut_clients(1)
+        if chance.random() < _EXPIRED:
+            app.service.faults.expire_tokens()
+            done["expired"] += 1
 
 
 def _events(result: dict[str, Any]) -> int:

@@ -33,6 +33,7 @@ unit: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/python scripts/coverage_gates.py
 
 # `make soak ARGS=--redis`: three nodes, which are killed, on a Redis that is restarted, paused and failed over.
+# `make soak ARGS=--signalr`: on Azure's twin, which fails, delays, reorders and doubles; with `--redis`, two nodes.
 soak: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/python -m tests.e2e.soak $(ARGS)
 

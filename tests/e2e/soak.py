@@ -4,6 +4,7 @@ Every person has two tabs and asks several questions while their connections are
 reload, must show every answer whole. With ``--redis`` (``make soak ARGS=--redis``) three nodes in processes of their
 own serve them, and in turn a node is killed, Redis is restarted, paused for ten seconds and failed over to a replica
 that is a second behind: then answers may end early, but what is shown of them is their beginning, in order, once.
+``--signalr`` is in soak_signalr.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ async def one_round(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     if asked.signalr:
         people, cuts = asked.people or 20, asked.cuts or 100
         nodes = 2 if asked.redis else 1
-        return await signalr_round(people=people, prompts=asked.prompts or 21, cuts=cuts, seed=seed, nodes=nodes)
+        return await signalr_round(people=people, prompts=asked.prompts or 24, cuts=cuts, seed=seed, nodes=nodes)
     if asked.redis:
         return await redis_soak(people=asked.people or 20, cuts=asked.cuts or 50, seed=seed, prompts=asked.prompts or 6)
     return await soak(people=asked.people or 8, cuts=asked.cuts or 60, seed=seed)

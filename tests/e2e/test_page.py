@@ -48,7 +48,7 @@ async def site(*agents: Agent, on: Place | None = None) -> AsyncIterator[str]:
         yield app.url
 
 
-def planner(*, token_interval_s: float = 0.002) -> Agent:
+def planner(*, token_interval_s: float = 0.0) -> Agent:
     client = ScriptedChatClient(TravelScript(lambda: date(2026, 5, 4)), token_interval_s=token_interval_s)
     return create_agent(client)
 
@@ -99,7 +99,7 @@ async def test_a_conversation_of_several_turns(on: Place) -> None:
 
 @runs_on(*BACKENDS)
 async def test_a_second_tab_and_a_reload_show_the_same(on: Place) -> None:
-    async with site(on=on) as url, browser() as visitor:
+    async with site(planner(token_interval_s=0.002), on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, FIRST)
         await expect(page.locator("article.run")).to_have_count(1)

@@ -91,8 +91,8 @@ def _invocation_head(target: str) -> bytes:
 
 def _record(event: Event) -> bytes:
     """As :meth:`Event.json` writes it, without a copy in between."""
-    target, body, epoch, seq = event
-    return b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (_invocation_head(target), body[:-1], seq, epoch.encode())
+    head, epoch = _invocation_head(event.target), event.epoch.encode()
+    return b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (head, event.body[:-1], event.seq, epoch)
 
 
 class JsonProtocol:

@@ -76,7 +76,7 @@ class SocketProtocol(asyncio.Protocol):
         for message in self._peer.receive(data):
             self._perform(self._connection.receive(message, self._sockets.clock()))
         self._answer(self._peer)
-        if self.buffered_bytes > self._sockets.max_buffered_bytes:
+        if self._is_paused and self._is_behind:
             self.close(TOO_SLOW, allow_reconnect=True, discard=True)
 
     def pause_writing(self) -> None:
@@ -125,15 +125,13 @@ class SocketProtocol(asyncio.Protocol):
 
     # The hub's side
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What has been written and not yet taken by the network; nothing, as long as that is not behind."""
-        if not self._is_paused:  # asked for every frame: the transport's own answer takes as long as its write
-            return 0
-        waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
-        return waiting + self._transport.get_write_buffer_size()
+    def write(self, frame: Frame) -> bool:
+        if self._is_paused and self._is_behind:
+            return False
+        self._say(frame)
+        return True
 
-    def write(self, frame: Frame) -> None:
+    def _say(self, frame: Frame) -> None:
         """Give a frame to the network, or keep it while that is behind."""
         if self._is_paused:
             if self._waiting is None:
@@ -142,6 +140,12 @@ class SocketProtocol(asyncio.Protocol):
             return
         self._has_written = True  # instead of a look at the clock for every frame; see tick
         self._transport.write(frame.wire)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether more has been written and not been taken by the network than may be; only while that is behind."""
+        waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
+        return waiting + self._transport.get_write_buffer_size() > self._sockets.max_buffered_bytes
 
     def _flush(self) -> None:
         """Write what waits."""
@@ -186,7 +190,7 @@ class SocketProtocol(asyncio.Protocol):
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Frame):
-                self.write(output)
+                self._say(output)
             elif isinstance(output, Opened):
                 self._hub.connect(self._connection_id, self._user_id, protocol=output.protocol, transport=self)
             elif isinstance(output, Closed):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamsink.backends.gateway.followers import Follower
     from streamsink.backends.gateway.frame import HubProtocol
     from streamsink.backends.gateway.transport import Transport
@@ -29,6 +31,29 @@ class Member:
 class Group:
     """Who hears what is published, and what is to be heard at the end of this loop turn."""
 
-    members: dict[str, Member] = field(default_factory=dict)
     followers: set[Follower] = field(default_factory=set)
-    waiting: list[Event] = field(default_factory=list)
+    waiting: Sequence[Event] = ()
+    _members: dict[str, Member] = field(default_factory=dict)
+    _listed: tuple[Member, ...] | None = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody hears it."""
+        return not self._members and not self.followers
+
+    def add(self, member: Member) -> None:
+        """Again is no error."""
+        self._members[member.connection_id] = member
+        self._listed = None
+
+    def remove(self, connection_id: str) -> None:
+        """It must be there."""
+        del self._members[connection_id]
+        self._listed = None
+
+    def members(self) -> tuple[Member, ...]:
+        """Those that are there now, in the order in which they came; listed anew only when somebody came or went."""
+        listed = self._listed
+        if listed is None:
+            listed = self._listed = tuple(self._members.values())
+        return listed

@@ -17,7 +17,7 @@ from streamsink.backends.gateway.turn import Turn
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from streamsink.backends.gateway.frame import Frame, HubProtocol
     from streamsink.backends.gateway.messages import Invocation
@@ -82,7 +82,7 @@ class Hub:
         if member.user_id is not None:
             self._forget_of_user(connection_id, member.user_id)
         for name in member.groups:
-            del self._groups[name].members[connection_id]
+            self._groups[name].remove(connection_id)
             self._prune(name)
 
     def close(self, connection_id: str, error: str | None = None, *, allow_reconnect: bool = False) -> bool:
@@ -112,7 +112,7 @@ class Hub:
             raise ConnectionGoneError("there is no such connection")
         _check_owner(member, user_id)
         member.groups.add(group)
-        self._groups.setdefault(group, Group()).members[connection_id] = member
+        self._groups.setdefault(group, Group()).add(member)
 
     def leave(self, group: str, connection_id: str, user_id: str | None = None) -> None:
         """Remove a connection from a group; one that is not there is no error.
@@ -127,14 +127,14 @@ class Hub:
         _check_owner(member, user_id)
         if group in member.groups:
             member.groups.discard(group)
-            del self._groups[group].members[connection_id]
+            self._groups[group].remove(connection_id)
             self._prune(group)
 
     def dissolve(self, group: str) -> None:
         """Remove every connection from a group, and end what follows it in this process."""
         self._settle(group)
         gone = self._groups.pop(group, Group())
-        for member in gone.members.values():
+        for member in gone.members():
             member.groups.discard(group)
         for follower in gone.followers:
             follower.end()
@@ -142,18 +142,17 @@ class Hub:
 
     def members(self, group: str) -> list[str]:
         """The ids of a group's connections."""
-        return list(self._groups.get(group, Group()).members)
+        return [member.connection_id for member in self._groups.get(group, Group()).members()]
 
-    def publish(self, group: str, events: Iterable[Event]) -> None:
+    def publish(self, group: str, events: Sequence[Event]) -> None:
         """Send events to a group, in one frame with what else this loop turn brings to it."""
         there = self._groups.get(group)
         if there is None:
             return
-        waiting = there.waiting
-        if waiting:
-            waiting += events
-        else:
-            waiting += events
+        if there.waiting:
+            there.waiting = [*there.waiting, *events]
+        elif events:
+            there.waiting = events
             self._turn.add(there)
 
     def flush(self) -> None:
@@ -182,7 +181,7 @@ class Hub:
         elif audience.user_id is not None:
             members = self._users.get(audience.user_id, {}).values()
         elif audience.group is not None:
-            members = self._groups.get(audience.group, Group()).members.values()
+            members = self._groups.get(audience.group, Group()).members()
         else:
             members = self._connections.values()
         return [member for member in members if member.connection_id not in audience.excluded]
@@ -194,23 +193,24 @@ class Hub:
             self._write_waiting(there)
 
     def _write_waiting(self, there: Group) -> int:
-        events, there.waiting = there.waiting, []
+        events, there.waiting = there.waiting, ()
         if not events:  # sent already
             return 0
-        for follower in there.followers:
-            follower.put(events)
-        members = there.members.values()
+        if there.followers:
+            for follower in there.followers:
+                follower.put(events)
+        members = there.members()
         if len(members) == 1:  # as most threads have it
-            (member,) = members
+            member = members[0]
             if not member.transport.write(member.protocol.events(events)):
                 self._shed(member)
-            return 1
-        self._write(members, lambda protocol: protocol.events(events))
+        else:
+            self._write(members, lambda protocol: protocol.events(events))
         return len(members)
 
     def _write(self, members: Iterable[Member], encode: Callable[[HubProtocol], Frame]) -> None:
         frames: dict[HubProtocol, Frame] = {}
-        for member in tuple(members):  # a slow one leaves on the way
+        for member in members:
             frame = frames.get(member.protocol)
             if frame is None:
                 frame = frames[member.protocol] = encode(member.protocol)
@@ -255,8 +255,7 @@ class Hub:
             del self._users[user_id]
 
     def _prune(self, group: str) -> None:
-        there = self._groups[group]
-        if not there.members and not there.followers:
+        if self._groups[group].is_empty:
             del self._groups[group]
             self._on_empty(group)
 

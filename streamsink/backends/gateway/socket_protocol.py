@@ -126,20 +126,21 @@ class SocketProtocol(asyncio.Protocol):
     # The hub's side
 
     def write(self, frame: Frame) -> bool:
-        if self._is_paused and self._is_behind:
-            return False
-        self._say(frame)
+        """See :class:`Transport`."""
+        if self._is_paused:
+            if self._is_behind:
+                return False
+            self._keep(frame)
+        else:
+            self._has_written = True  # instead of a look at the clock for every frame; see tick
+            self._transport.write(frame.wire)
         return True
 
-    def _say(self, frame: Frame) -> None:
-        """Give a frame to the network, or keep it while that is behind."""
-        if self._is_paused:
-            if self._waiting is None:
-                self._waiting = FrameQueue()
-            self._waiting.put(frame)
-            return
-        self._has_written = True  # instead of a look at the clock for every frame; see tick
-        self._transport.write(frame.wire)
+    def _keep(self, frame: Frame) -> None:
+        """Until the network is not behind any more."""
+        if self._waiting is None:
+            self._waiting = FrameQueue()
+        self._waiting.put(frame)
 
     @property
     def _is_behind(self) -> bool:
@@ -190,7 +191,10 @@ class SocketProtocol(asyncio.Protocol):
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Frame):
-                self._say(output)
+                if self._is_paused:
+                    self._keep(output)  # whatever the bound: what asks too much is closed by data_received
+                else:
+                    self.write(output)
             elif isinstance(output, Opened):
                 self._hub.connect(self._connection_id, self._user_id, protocol=output.protocol, transport=self)
             elif isinstance(output, Closed):

@@ -39,6 +39,9 @@ class RunRequest:
         fingerprint: tells the same request from another one under the same key.
         queue_limit: how many runs of one agent may be open on a thread, this one included, before
             ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
+        ordered: False: its host sees to the order of its own runs (a durable entity executes one operation at a time,
+            and not always in the order of acceptance). It counts for ``queue_limit`` and makes ordered runs wait, but
+            waits for none itself.
         queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
         redelivery_s: how long after losing its producer it may wait for its host to execute it again; 0: its
             host does not.
@@ -50,6 +53,7 @@ class RunRequest:
     idempotency_key: str | None = None
     fingerprint: str = ""
     queue_limit: int | None = None
+    ordered: bool = True
     queue_timeout_s: float = 300.0
     redelivery_s: float = 0.0
 

@@ -214,6 +214,7 @@ def _described(thread: str, request: RunRequest) -> tuple[Any, ...]:
         "" if request.queue_limit is None else request.queue_limit,
         request.queue_timeout_s,
         request.redelivery_s,
+        int(request.ordered),
     )
 
 

@@ -1,0 +1,7 @@
+"""An emulation of the Azure Functions host around Microsoft's real libraries; see `platform`."""
+
+from tests.functions_platform.library import RUNTIME
+from tests.functions_platform.platform import FunctionsPlatform
+from tests.functions_platform.workers import InProcessWorker, Worker, WorkerDiedError
+
+__all__ = ["RUNTIME", "FunctionsPlatform", "InProcessWorker", "Worker", "WorkerDiedError"]

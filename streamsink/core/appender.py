@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.errors import RunClosedError, StaleAttemptError, UnavailableError
+from streamsink.core.errors import RunClosedError, StaleAttemptError
 from streamsink.core.runs import Batch
+from streamsink.core.runtime import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +24,6 @@ _T = TypeVar("_T")
 # A batch is a bounded piece of work for the store, however much is waiting.
 _MAX_BATCH_BYTES: Final = 262_144
 _FIRST_RETRY_S: Final = 0.05
-_LONGEST_RETRY_S: Final = 2.0
 # How soon a producer elsewhere hears of a cancel while it has nothing to say.
 _LONGEST_SILENCE_S: Final = 2.0
 
@@ -116,16 +116,8 @@ class Appender:
         return run.terminal if run is not None else None
 
     async def _persist(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        give_up_at = self._loop.time() + self._sink.options.give_up_s
-        delay_s = _FIRST_RETRY_S
-        while True:
-            try:
-                return await call()
-            except UnavailableError:
-                if self._loop.time() + delay_s > give_up_at:
-                    raise
-                await asyncio.sleep(self._sink.runtime.jittered(delay_s))
-                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+        give_up_s, runtime = self._sink.options.give_up_s, self._sink.runtime
+        return await patiently(call, give_up_s=give_up_s, runtime=runtime, first_retry_s=_FIRST_RETRY_S)
 
 
 def _split(records: Sequence[Record]) -> list[tuple[Record, ...]]:

@@ -55,6 +55,7 @@ class ComposedSink(StreamSink):
         self._timeline = timeline
         self._delivery = delivery
         self._late: dict[str, deque[Event]] = {}
+        self._redelivering: dict[str, asyncio.Task[None]] = {}
         self.undelivered: int = 0
 
     @property
@@ -92,7 +93,8 @@ class ComposedSink(StreamSink):
         late = self._late.get(thread)
         if late is None:
             late = self._late[thread] = deque()
-            self.tasks.start(self._redeliver(thread, late), name="streamsink redelivery")
+            work = self._redeliver(thread, late)
+            self._redelivering[thread] = self.tasks.start(work, name="streamsink redelivery")
         late.extend(events)
         self._bound(late)
 
@@ -110,10 +112,18 @@ class ComposedSink(StreamSink):
                 tries = 0 if count else tries + 1
                 delay_s = _next_delay(0.0 if count else delay_s) if failed else 0.0
         finally:
-            del self._late[thread]
+            del self._late[thread], self._redelivering[thread]
             self.undelivered += len(late)
             if late:
                 _log.error("gave up delivering %d events; clients will ask for them", len(late))
+
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        """As ``StreamSink.flush``."""
+        redelivering = self._redelivering.get(thread)
+        if redelivering is None:
+            return True
+        done, _ = await asyncio.wait({redelivering}, timeout=timeout_s)
+        return bool(done)
 
     async def _redelivered(self, thread: str, late: deque[Event]) -> tuple[int, bool]:
         """How many were delivered, and whether that failed; what was not waits again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent_framework import AgentResponse, AgentResponseUpdate, Message, ResponseStream
@@ -139,6 +140,9 @@ class _Turn:
         """
         if not self._scope.accepted:
             return response
+        if response.created_at is None:  # the entity asks for it
+            now = datetime.fromtimestamp(self._scope.sink.runtime.now_ms() / 1000, UTC)
+            response.created_at = now.isoformat()
         for message in response.messages:
             message.contents = [each for each in message.contents if each.type != "function_approval_request"]
         if self._approved is not None:  # the call is in the response of the run that asked

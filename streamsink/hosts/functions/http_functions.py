@@ -8,7 +8,7 @@ and ``authorize`` to say.
 import asyncio
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 import azure.functions as func
@@ -37,6 +37,7 @@ _log = logging.getLogger("streamsink")
 _PREFIX: Final = "/api/"  # the platform's own, unless host.json says otherwise
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _REST: Final = re.compile(r"\{(\w+):path\}")
+_NAMES: Final = re.compile(r"\{(\w+)")
 _PARAMETER: Final = re.compile(r"/\{[^}]*\}")
 # What is below our own paths and is no call gets our answer, too.
 _BELOW: Final = ("/api/agent/{rest:path}", "/api/agents/{rest:path}")
@@ -96,7 +97,8 @@ class HttpFunctions:
             route, body = _find(api, path, request.method), self._body(native)
         except StreamSinkError as error:
             return error_reply(error).with_headers(*api.cors(request, url))
-        params: Mapping[str, str] = {name: value or "" for name, value in native.route_params.items()}
+        # A rest that is empty is no parameter to the platform.
+        params = dict.fromkeys(_NAMES.findall(path), "") | dict(native.route_params)
         return await api.answer(route, Call(request=request, body=body, params=params, base_url=url))
 
     def _body(self, native: func.HttpRequest) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.functions import HttpResponse
 
@@ -33,13 +33,15 @@ def neutral_request(native: HttpRequest, service_keys: Iterable[str] = ()) -> Re
         service_keys: those of this deployment: one that is shown as function keys are is shown as a service key.
     """
     headers = {name.lower(): value for name, value in native.headers.items()}
-    query = dict(native.params)
+    url = urlsplit(native.url)
+    # The platform leaves empty values out of ``params``, and joins those of one name.
+    query = dict(parse_qsl(url.query, keep_blank_values=True))
     shown = headers.get(_FUNCTION_KEY) or query.get(_FUNCTION_KEY_QUERY)
     if shown and SERVICE_KEY not in headers and _is_among(shown, service_keys):
         headers[SERVICE_KEY] = shown
     return Request(
         method=native.method.upper(),
-        path=unquote(urlsplit(native.url).path),
+        path=unquote(url.path),
         query=query,
         headers=headers,
         cookies=_cookies(headers.get("cookie", "")),

@@ -7,18 +7,12 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from streamsink.core.errors import UnavailableError
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
-__all__ = ["Runtime", "TaskOwner", "patiently", "run_unless"]
-
-_T = TypeVar("_T")
-
-_LONGEST_RETRY_S: Final = 2.0
+__all__ = ["Runtime", "TaskOwner", "run_unless"]
 
 
 def _new_id() -> str:
@@ -83,26 +77,6 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(set(tasks))
-
-
-async def patiently(
-    call: Callable[[], Awaitable[_T]], *, give_up_s: float, runtime: Runtime, first_retry_s: float = 0.1
-) -> _T:
-    """What ``call`` answers, tried again for ``give_up_s`` seconds while what it calls cannot be reached.
-
-    Raises:
-        UnavailableError: it could not be reached in time.
-    """
-    loop, delay_s = asyncio.get_running_loop(), first_retry_s
-    give_up_at = loop.time() + give_up_s
-    while True:
-        try:
-            return await call()
-        except UnavailableError:
-            if loop.time() + delay_s > give_up_at:
-                raise
-        await asyncio.sleep(runtime.jittered(delay_s))
-        delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
 
 
 async def run_unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

@@ -22,6 +22,7 @@ INDEX: Final = "/api/index"
 STATIC: Final = "/api/static/{path:path}"
 HEALTH: Final = "/api/health"
 READY: Final = "/api/ready"
+METRICS: Final = "/api/metrics"
 
 PATHS: Final = (
     CREATE_THREAD,
@@ -37,5 +38,6 @@ PATHS: Final = (
     STATIC,
     HEALTH,
     READY,
+    METRICS,
 )
 """Every path of :mod:`streamsink.hosts.assembly`'s API; a test holds the two together."""

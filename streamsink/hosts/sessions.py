@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from abc import ABC, abstractmethod
@@ -9,8 +10,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.documents import KeepsDocuments
-from streamsink.core.errors import TooLargeError
-from streamsink.core.runtime import Runtime, patiently
+from streamsink.core.errors import TooLargeError, UnavailableError
+from streamsink.core.runtime import Runtime
 
 if TYPE_CHECKING:
     from agent_framework import AgentSession
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["MemorySessions", "Sessions", "StoredSessions", "sessions_for"]
 
 _MAX_BYTES: Final = 16_777_216
+_FIRST_RETRY_S: Final = 0.1
+_LONGEST_RETRY_S: Final = 2.0
 
 
 def sessions_for(sink: StreamSink) -> Sessions:
@@ -106,11 +109,21 @@ class StoredSessions(Sessions):
         document = json.dumps(session.to_dict()).encode()
         if len(document) > _MAX_BYTES:
             raise TooLargeError(f"the session of an agent should fit into {_MAX_BYTES} bytes")
-        await patiently(
-            lambda: self._documents.put_document(thread, agent, document),
-            give_up_s=self._give_up_s,
-            runtime=self._runtime,
-        )
+        await self._persist(thread, agent, document)
+
+    async def _persist(self, thread: str, agent: str, document: bytes) -> None:
+        loop, delay_s = asyncio.get_running_loop(), _FIRST_RETRY_S
+        give_up_at = loop.time() + self._give_up_s
+        while True:
+            try:
+                await self._documents.put_document(thread, agent, document)
+            except UnavailableError:
+                if loop.time() + delay_s > give_up_at:
+                    raise
+            else:
+                return
+            await asyncio.sleep(self._runtime.jittered(delay_s))
+            delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
 
     async def delete(self, thread: str) -> None:
         """They have gone with the thread."""

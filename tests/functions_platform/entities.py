@@ -83,7 +83,7 @@ class Entities:
     async def _drain(self, entity: Entity) -> None:
         try:
             while entity.queue:
-                await self._activity.when(lambda: not self._faults.holding)
+                await self._activity.when(lambda: not self._faults.holding(entity.key))
                 await self._execute(entity)
                 self._activity.changed()
         finally:

@@ -27,7 +27,7 @@ class Faults:
     def __init__(self) -> None:
         self._lost_results = 0
         self._signal_fault: SignalFault | None = None
-        self._held = 0
+        self._holds: list[tuple[str, ...]] = []
         #: The host looks again; it sets this.
         self.notify: Callable[[], None] = lambda: None
         self._to_reorder = 0
@@ -46,18 +46,17 @@ class Faults:
         self._to_reorder = count
 
     @contextmanager
-    def held_batches(self) -> Iterator[None]:
-        """Start no batch while this is open."""
-        self._held += 1
+    def held_batches(self, *keys: str) -> Iterator[None]:
+        """Start no batch while this is open, or none of the entities with these keys."""
+        self._holds.append(keys)
         try:
             yield
         finally:
-            self._held -= 1
+            self._holds.remove(keys)
             self.notify()
 
-    @property
-    def holding(self) -> bool:
-        return bool(self._held)
+    def holding(self, key: str) -> bool:
+        return any(not keys or key in keys for keys in self._holds)
 
     def loses_result(self) -> bool:
         if not self._lost_results:

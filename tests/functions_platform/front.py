@@ -49,6 +49,8 @@ class Front:
             outcome = await self._pool.invoke(route.function, _call(request, target, params))
         except WorkerDiedError:
             return web.Response(status=502)
+        except TimeoutError:  # no worker lives
+            return web.Response(status=503)
         return _response(outcome.value) if outcome.error is None else web.Response(status=500)
 
 

@@ -13,7 +13,7 @@ from tests.functions_platform.front import Front
 from tests.functions_platform.orchestrations import Orchestrations
 from tests.functions_platform.pool import WorkerPool
 from tests.functions_platform.routes import Routes
-from tests.functions_platform.rpc import DurableRpc, client_binding
+from tests.functions_platform.rpc import DurableRpc, client_binding, webhook_call
 from tests.functions_platform.web import Listener, Request
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Host:
                 await listener.start()
                 stack.push_async_callback(listener.aclose)
             stack.push_async_callback(self.pool.aclose)
-            client = client_binding(self._rpc_listener.url, self.url, task_hub)
-            self._assemble(await self.pool.start(client), route_prefix)
+            self._client = client_binding(self._rpc_listener.url, self.url, task_hub)
+            self._assemble(await self.pool.start(self._client), route_prefix)
             self._stack = stack.pop_all()
         return self
 
@@ -63,8 +63,13 @@ class Host:
     def url(self) -> str:
         return self._front_listener.url
 
+    @property
+    def status_url(self) -> str:
+        return str(self._client["managementUrls"]["statusQueryGetUri"])
+
     async def _handle_front(self, request: Request) -> web.Response:
-        return await self._front.handle(request)
+        webhook = webhook_call(request)
+        return await self._front.handle(request) if webhook is None else self._rpc.handle(webhook)
 
     async def _handle_rpc(self, request: Request) -> web.Response:
         return self._rpc.handle(request)

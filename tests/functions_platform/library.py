@@ -30,7 +30,7 @@ RUNTIME: Final = importlib.util.find_spec("azure_functions_runtime") is not None
 class Library(Protocol):
     """Its calls come from the worker's main loop."""
 
-    def index(self) -> list[Function]: ...
+    async def index(self) -> list[Function]: ...
 
     async def invoke(self, invocation: Invocation, loop: asyncio.AbstractEventLoop) -> Outcome: ...
 
@@ -44,22 +44,22 @@ def create_library(app: object, *, threads: int = 32, runtime: bool = RUNTIME) -
     """
     assert isinstance(app, func.FunctionRegister)
     if runtime:
-        from tests.functions_platform.runtime import RuntimeLibrary
+        from tests.functions_platform.runtime import RuntimeLibrary, index_app
 
-        return RuntimeLibrary(app, threads=threads)
+        return RuntimeLibrary(partial(index_app, app), threads=threads)
     return DirectLibrary(app, threads=threads)
 
 
 class DirectLibrary:
     """Calls functions as the worker does: coroutine functions on the main loop, others on its threads."""
 
-    def __init__(self, app: func.FunctionRegister, *, threads: int) -> None:
+    def __init__(self, app: func.FunctionRegister, *, threads: int = 32) -> None:
         self._functions = {str(function.get_function_name()): function for function in app.get_functions()}
         get_registry: Callable[[], Any] = func.get_binding_registry
         self._converters = get_registry()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="functions-worker")
 
-    def index(self) -> list[Function]:
+    async def index(self) -> list[Function]:
         return [Function(name, tuple(function.get_raw_bindings())) for name, function in self._functions.items()]
 
     async def invoke(self, invocation: Invocation, loop: asyncio.AbstractEventLoop) -> Outcome:

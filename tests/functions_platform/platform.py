@@ -117,6 +117,10 @@ class FunctionsPlatform:
         """Send an external event to a running orchestration."""
         assert await self._thread.run(self._host.raise_event(instance_id, event, content)) == 202
 
+    def status_url(self, instance_id: str) -> str:
+        """Return the public URL of an orchestration's status, key included."""
+        return self._host.status_url.replace("INSTANCEID", instance_id)
+
     async def fire(self, timer: str, *, past_due: bool = False) -> None:
         """Let the time of a timer function come; an `AssertionError` says why it failed."""
         await self._thread.run(self._host.fire(timer, past_due=past_due))

@@ -6,7 +6,8 @@ Routes and statuses as `HttpApiHandler` of the extension has them.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from tests.functions_platform.faults import Faults
     from tests.functions_platform.orchestrations import Orchestrations
 
-__all__ = ["DurableRpc", "client_binding"]
+__all__ = ["DurableRpc", "client_binding", "webhook_call"]
+
+_WEBHOOK: Final = ("runtime", "webhooks", "durabletask")
+_SYSTEM_KEY: Final = "system-key"
 
 
 class DurableRpc:
@@ -85,10 +89,18 @@ class DurableRpc:
         return web.Response(status=self._orchestrations.terminate(instance_id, target.query.get("reason", "")))
 
 
-def client_binding(rpc_url: str, front_url: str, task_hub: str) -> dict[str, object]:
+def webhook_call(request: Request) -> Request | None:
+    """Return the call of the local RPC that a call of the public webhook is, which takes the extension's key."""
+    target = parse_target(request.target)
+    if target.segments[:3] != _WEBHOOK or target.query.get("code") != _SYSTEM_KEY:
+        return None
+    return replace(request, target=request.target.replace("/runtime/webhooks/", "/", 1))
+
+
+def client_binding(rpc_url: str, front_url: str, task_hub: str) -> dict[str, Any]:
     """Return what a `durableClient` parameter is given, as JSON in a string."""
     webhooks = f"{front_url}/runtime/webhooks/durabletask"
-    query = f"taskHub={task_hub}&connection=Storage&code=system-key"
+    query = f"taskHub={task_hub}&connection=Storage&code={_SYSTEM_KEY}"
     instance = f"{webhooks}/instances/INSTANCEID"
     management = {
         "id": "INSTANCEID",
@@ -101,13 +113,13 @@ def client_binding(rpc_url: str, front_url: str, task_hub: str) -> dict[str, obj
         "suspendPostUri": f"{instance}/suspend?reason={{text}}&{query}",
         "resumePostUri": f"{instance}/resume?reason={{text}}&{query}",
     }
-    start = f"{webhooks}/orchestrators/{{functionName}}[/{{instanceId}}]?code=system-key"
+    start = f"{webhooks}/orchestrators/{{functionName}}[/{{instanceId}}]?code={_SYSTEM_KEY}"
     return {
         "taskHubName": task_hub,
         "creationUrls": {"createNewInstancePostUri": start, "createAndWaitOnNewInstancePostUri": start},
         "managementUrls": management,
         "baseUrl": webhooks,
-        "requiredQueryStringParameters": "code=system-key",
+        "requiredQueryStringParameters": f"code={_SYSTEM_KEY}",
         "rpcBaseUrl": f"{rpc_url}/durabletask/",
         "httpBaseUrl": webhooks,
     }

@@ -91,11 +91,13 @@ async def test_operations_that_come_during_a_batch_are_the_next_one() -> None:
 
 
 async def test_a_batch_is_held_until_it_is_released(http: httpx.AsyncClient, platform: FunctionsPlatform) -> None:
-    with platform.faults.held_batches():
+    with platform.faults.held_batches("t"):
         await send(http, "t", "1")
         await send(http, "t", "2")
         await platform.queued("dafx-Echo", "t", 2)
-        assert platform.entity_keys() == []
+        await send(http, "other", "1")
+        assert await said(platform, "other") == ["1", "1 1"]
+        assert platform.entity_keys() == [("dafx-echo", "other")]
 
     assert await said(platform, "t") == ["1", "1 1", "2", "3 2"]
 
@@ -125,3 +127,16 @@ async def test_what_was_not_released_is_not_idle() -> None:
             with pytest.raises(TimeoutError):
                 await platform.idle()
         await platform.idle()
+
+
+async def test_a_function_that_does_not_end_is_said_and_ended() -> None:
+    def script(messages: Sequence[Message], options: Mapping[str, Any]) -> Reply:
+        return [Pause(asyncio.Event().wait)]
+
+    async def end_too_early() -> None:
+        async with FunctionsPlatform(InProcessWorker(create_app(script), grace_s=0.1)) as platform:
+            await platform.signal("dafx-Echo", "t", "run", {"message": "hello", "correlationId": "c"})
+            await platform.executing("dafx-Echo", "t")
+
+    with pytest.raises(AssertionError, match="while functions were executing: dafx-Echo"):
+        await end_too_early()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
+
 if TYPE_CHECKING:
     from tests.functions_platform import FunctionsPlatform
 
@@ -39,3 +41,13 @@ async def test_an_orchestration_fails_with_its_activity(platform: FunctionsPlatf
 
     assert status["runtimeStatus"] == "Failed"
     assert "not this" in status["output"]
+
+
+async def test_the_urls_of_an_instance_lead_to_it(platform: FunctionsPlatform) -> None:
+    instance_id = await platform.start("ask_twice", "hello")
+    await platform.ended(instance_id)
+    async with httpx.AsyncClient() as http:
+        known = await http.get(platform.status_url(instance_id))
+        unknown = await http.get(platform.status_url("unknown"))
+
+    assert (known.status_code, known.json()["runtimeStatus"], unknown.status_code) == (200, "Completed", 404)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import StreamSinkError
-from streamsink.core.runtime import patiently
+from streamsink.core.patience import persist
 from streamsink.hosts.attempt import run_scope
 from streamsink.hosts.failures import frames
 from streamsink.hosts.functions.agent import EntityScope
@@ -90,10 +90,9 @@ class StreamedEntities:
         sink = assembly.sink
         told = operation.accepted and self._several_workers and not sink.keeps_history
         request = operation.request(sink, thread, agent, self._times, told=told)
-        persist = partial(patiently, give_up_s=sink.options.give_up_s, runtime=sink.runtime)
-        run = (await persist(lambda: sink.accept_run(thread, request))).run
+        run = (await persist(sink, lambda: sink.accept_run(thread, request))).run
         if run.state == "executing":
-            await persist(lambda: sink.interrupt(thread, run.correlation_id, run.attempt))
+            await persist(sink, lambda: sink.interrupt(thread, run.correlation_id, run.attempt))
         return EntityScope(
             thread,
             request,

@@ -100,6 +100,16 @@ class Redelivery:
             self._queue(thread, events)  # appended is appended, whoever has gone away
             raise
 
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        """Wait until nothing of the thread waits any more: delivered, or given up; False: that took longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (late := self._late.get(thread)) is not None:
+                    await late.turned.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def forget(self, thread: str) -> None:
         """Nothing of what waits is wanted any more."""
         late = self._late.get(thread)

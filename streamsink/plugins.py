@@ -27,11 +27,11 @@ __all__ = [
     "BackendSpec",
     "TimelineSpec",
     "backends",
+    "check_workers",
     "create_plugin_manager",
     "find_backend",
     "hookimpl",
     "load_settings",
-    "needs_one_process",
     "timelines",
 ]
 
@@ -102,10 +102,13 @@ class BackendSpec(_Offer[StreamSink]):
     Args:
         abilities: the interfaces that the sink has beside ``StreamSink``, for checks before it is made.
         history: the timeline that it asks for where ``STREAM_HISTORY`` names none; None: it has its own.
+        check_workers: given the plugin's own settings, raises SettingsError when processes that share a port, so that
+            a client's requests come to any of them, cannot serve these; None: they always can.
     """
 
     abilities: frozenset[type] = frozenset()
     history: str | None = None
+    check_workers: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,17 +181,21 @@ def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
     return found[name]
 
 
-def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str | None:
-    """The variable whose value serves one process only; None: there may be several.
+def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make sure that several processes may share a port.
 
     Raises:
         BackendError: the backend is not installed.
+        SettingsError: a setting serves one process only.
     """
     backend = find_backend(manager, settings.backend)
-    if backend.one_process:
-        return "STREAM_BACKEND"
     history = timelines(manager).get(settings.history or backend.history or "")
-    return "STREAM_HISTORY" if history is not None and history.one_process else None
+    for variable, offer in (("STREAM_BACKEND", backend), ("STREAM_HISTORY", history)):
+        if offer is not None and offer.one_process:
+            expected = "one that serves several processes, such as `redis`, or start without --workers"
+            raise SettingsError(variable, expected)
+    if backend.check_workers is not None and backend.settings is not None:
+        backend.check_workers(read(backend.settings, environ))
 
 
 def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:

@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 def streamsink_backends() -> list[BackendSpec]:
     """The backend ``redis``."""
     abilities = frozenset({ServesClients, Subscribes})
-    return [BackendSpec(name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities)]
+    spec = BackendSpec(
+        name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities, check_workers=_check_workers
+    )
+    return [spec]
 
 
 @hookimpl
 def streamsink_timelines() -> list[TimelineSpec]:
     """The timeline ``redis``."""
     return [TimelineSpec(name="redis", factory=_make_timeline, settings=RedisSettings)]
+
+
+def _check_workers(own: RedisSettings) -> None:
+    if own.sticky_routing == "yes":
+        expected = "`no` with --workers, which share a port, so that no balancer can choose one; or start several nodes"
+        raise SettingsError("STREAM_STICKY_ROUTING", expected)
 
 
 def _check_installed() -> None:

@@ -113,8 +113,14 @@ class Attempt:
     async def _publish(
         self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]
     ) -> AgentResponse[Any]:
-        async with asyncio.timeout(self._time_limit_s):
-            completed = await run_unless(run.cancelled, self._follow(run, on_update))
+        limit = asyncio.timeout(self._time_limit_s)
+        try:
+            async with limit:
+                completed = await run_unless(run.cancelled, self._follow(run, on_update))
+        except TimeoutError:
+            if limit.expired():  # otherwise it is the agent's own, as any other failure
+                await run.finish("failed", code="time_limit", message="The answer took too long.")
+            raise
         response = self._response or AgentResponse.from_updates(self._updates)
         if completed:
             return await self._end(run, "completed", response, text=response.text)

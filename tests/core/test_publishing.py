@@ -93,7 +93,7 @@ async def test_without_a_message_there_is_none() -> None:
 BODIES = [
     (None, "completed", None),
     (ZeroDivisionError("a secret"), "failed", "agent_error"),
-    (TimeoutError("a secret"), "failed", "time_limit"),
+    (TimeoutError("a secret"), "failed", "agent_error"),
     (asyncio.CancelledError("a secret"), "failed", "shutdown"),
     (KeyboardInterrupt("a secret"), "failed", "shutdown"),
     (StreamOverflowError("a secret"), "failed", "stream_overflow"),

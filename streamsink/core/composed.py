@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.errors import PartlyDeliveredError, StreamSinkError
+from streamsink.core.errors import PartlyDeliveredError
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class ComposedSink(StreamSink):
             return
         try:
             await self._delivery.deliver(thread, events)
-        except StreamSinkError as reason:
+        except Exception as reason:  # whatever it is, of a third party's backend too: appended is appended
             _log.warning("delivery failed, trying again: %s", type(reason).__name__)
             self._deliver_later(thread, events[_delivered_before(reason) :])
         except asyncio.CancelledError:
@@ -125,7 +125,7 @@ class ComposedSink(StreamSink):
             done = _delivered_before(reason)
             late.extendleft(reversed(events[done:]))
             self._bound(late)
-            if isinstance(reason, StreamSinkError):
+            if isinstance(reason, Exception):
                 return done, True
             raise
         return len(events), False

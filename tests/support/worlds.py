@@ -82,6 +82,7 @@ class RecordingDelivery(Delivery):
 
     Attributes:
         failures: so many of the next deliveries fail.
+        failure: what they then raise.
         arrive_before_failing: how many events of a failing delivery arrive.
         gate: a delivery waits until it is set.
         events: what was delivered, by thread.
@@ -90,6 +91,7 @@ class RecordingDelivery(Delivery):
 
     def __init__(self) -> None:
         self.failures = 0
+        self.failure: Exception = UnavailableError("not now")
         self.arrive_before_failing = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -106,7 +108,7 @@ class RecordingDelivery(Delivery):
         if self.failures > 0:
             self.failures -= 1
             if self.arrive_before_failing == 0:
-                raise UnavailableError("not now")
+                raise self.failure
             events, failed = events[: self.arrive_before_failing], True
         self.events.setdefault(thread, []).extend(events)
         if failed:

@@ -13,7 +13,7 @@ from streamsink.core import utf16
 from streamsink.core.appender import begin_run
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
-from streamsink.core.errors import RunClosedError, StreamOverflowError, TooLargeError
+from streamsink.core.errors import RunClosedError, StreamOverflowError, ThreadDeletedError, TooLargeError
 from streamsink.core.events import (
     AGENT_CUSTOM,
     AGENT_DONE,
@@ -258,7 +258,8 @@ class RunPublisher:
         except Exception as failure:
             if exc is None:
                 raise
-            _log.error("the end of run %s was not written: %s", self.correlation_id, type(failure).__name__)
+            if not isinstance(failure, ThreadDeletedError):
+                _log.error("the end of run %s was not written: %s", self.correlation_id, type(failure).__name__)
 
     async def _end(self, exc: BaseException | None) -> None:
         if exc is None:

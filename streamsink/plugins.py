@@ -7,6 +7,7 @@ costs nothing.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +22,9 @@ from streamsink.core.variables import read, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.checks import Check
 
 __all__ = [
     "BackendContext",
@@ -32,6 +36,7 @@ __all__ = [
     "find_backend",
     "hookimpl",
     "load_settings",
+    "needs_one_process",
     "timelines",
 ]
 
@@ -39,6 +44,7 @@ _Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
 _Made = TypeVar("_Made")
 
 _NAME = "streamsink"
+_SEVERAL = "one that serves several processes, such as `redis`, or start without --workers"
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(_NAME)
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(_NAME)
 
@@ -83,16 +89,30 @@ class _Offer(Generic[_Made]):
             wrong.
         settings: the type of the plugin's own settings (``streamsink.core.variables``), or None.
         one_process: it serves one process only; a deployment of more is refused.
+        checks: what ``streamsink doctor`` looks at, given the same as the factory; open while it looks. None: nothing
+            but what it looks at on every backend.
     """
 
     name: str
     factory: Callable[[BackendContext, Any], _Made]
     settings: type[Any] | None = None
     one_process: bool = False
+    checks: Callable[[BackendContext, Any], AbstractAsyncContextManager[Sequence[Check]]] | None = None
 
     def make(self, context: BackendContext) -> _Made:
         """Read the plugin's settings and call its factory."""
-        return self.factory(context, None if self.settings is None else read(self.settings, context.environ))
+        return self.factory(context, self._own(context))
+
+    def open_checks(self, context: BackendContext) -> AbstractAsyncContextManager[Sequence[Check]]:
+        """Read the plugin's settings and open its checks.
+
+        Raises:
+            SettingsError, MissingExtraError: as its factory, here or on entering.
+        """
+        return nullcontext(()) if self.checks is None else self.checks(context, self._own(context))
+
+    def _own(self, context: BackendContext) -> Any:
+        return None if self.settings is None else read(self.settings, context.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +201,19 @@ def find_backend(manager: pluggy.PluginManager, name: str) -> BackendSpec:
     return found[name]
 
 
+def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str | None:
+    """The variable whose value serves one process only; None: there may be several.
+
+    Raises:
+        BackendError: the backend is not installed.
+    """
+    backend = find_backend(manager, settings.backend)
+    if backend.one_process:
+        return "STREAM_BACKEND"
+    history = timelines(manager).get(settings.history or backend.history or "")
+    return "STREAM_HISTORY" if history is not None and history.one_process else None
+
+
 def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Mapping[str, str]) -> None:
     """Make sure that several processes may share a port.
 
@@ -188,12 +221,10 @@ def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Ma
         BackendError: the backend is not installed.
         SettingsError: a setting serves one process only.
     """
+    variable = needs_one_process(manager, settings)
+    if variable is not None:
+        raise SettingsError(variable, _SEVERAL)
     backend = find_backend(manager, settings.backend)
-    history = timelines(manager).get(settings.history or backend.history or "")
-    for variable, offer in (("STREAM_BACKEND", backend), ("STREAM_HISTORY", history)):
-        if offer is not None and offer.one_process:
-            expected = "one that serves several processes, such as `redis`, or start without --workers"
-            raise SettingsError(variable, expected)
     if backend.check_workers is not None and backend.settings is not None:
         backend.check_workers(read(backend.settings, environ))
 

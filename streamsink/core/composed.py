@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from streamsink.core.errors import PartlyDeliveredError
+from streamsink.core.measures import Measures
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.delivery import ConnectInfo, Delivery
@@ -36,11 +37,12 @@ _MAX_WAITING_EVENTS: Final = 10_000
 _LAST_WORDS_S: Final = 5.0
 
 
-class ComposedSink(StreamSink):
+class ComposedSink(StreamSink, Measures):
     """Appends to ``timeline``, then delivers through ``delivery``; owns both.
 
     A delivery that failed is tried again in the background, in its thread's order, a bounded number of times. What
-    is given up is counted in ``undelivered``; clients find it in the timeline, by the hole or by the silence.
+    is given up is counted in ``undelivered``, what came late in ``redelivered``; clients find what is missing in the
+    timeline, by the hole or by the silence.
     """
 
     def __init__(
@@ -56,16 +58,38 @@ class ComposedSink(StreamSink):
         self._delivery = delivery
         self._late: dict[str, deque[Event]] = {}
         self.undelivered: int = 0
+        self.redelivered: int = 0
 
     @property
     def keeps_history(self) -> bool:
         return self._timeline.keeps_history
 
     def ability(self, kind: type[_Ability]) -> _Ability | None:
-        for part in (self._delivery, self._timeline):
+        for part in self._parts_for(kind):
             if isinstance(part, kind):
                 return part
         return None
+
+    def _parts_for(self, kind: type) -> Sequence[object]:
+        """What is measured is counted here as well as in the halves."""
+        return (self,) if kind is Measures else (self._delivery, self._timeline)
+
+    def measure(self) -> Mapping[str, int]:
+        """What is counted here, and what its parts count."""
+        own = {
+            "saved": self.options.pacer.merged,
+            "redelivered": self.redelivered,
+            "undelivered": self.undelivered,
+        }
+        return own | {name: count for part in self._measured() for name, count in part.measure().items()}
+
+    def levels(self) -> Mapping[str, int]:
+        """How much is here, and in its parts."""
+        own = {"late": sum(len(late) for late in tuple(self._late.values()))}
+        return own | {name: count for part in self._measured() for name, count in part.levels().items()}
+
+    def _measured(self) -> list[Measures]:
+        return [part for part in (self._timeline, self._delivery) if isinstance(part, Measures)]
 
     async def send(self, thread: str, batch: Batch) -> Appended:
         appended = await self._timeline.append(thread, batch)
@@ -107,6 +131,7 @@ class ComposedSink(StreamSink):
             while late and tries < _TRIES:
                 await asyncio.sleep(self.runtime.jittered(delay_s))
                 count, failed = await self._redelivered(thread, late)
+                self.redelivered += count
                 tries = 0 if count else tries + 1
                 delay_s = _next_delay(0.0 if count else delay_s) if failed else 0.0
         finally:

@@ -83,6 +83,10 @@ class BackgroundHost(AgentHost):
     def stops_runs(self) -> bool:
         return True
 
+    @property
+    def open_runs(self) -> int:
+        return len(self._running)
+
     @contextmanager
     def reserve(self, user_id: str) -> Iterator[None]:
         if self._stopping:

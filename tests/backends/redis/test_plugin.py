@@ -15,6 +15,7 @@ from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.delivery import ListsMembers, ServesClients, ServesSockets, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
 from streamsink.core.identity import User
+from streamsink.core.measures import Measures
 from streamsink.core.runtime import Runtime
 from streamsink.core.variables import variables
 from streamsink.opening import open_sink
@@ -35,7 +36,7 @@ def test_it_is_offered_for_several_processes() -> None:
     spec = backends(create_plugin_manager())["redis"]
 
     assert not spec.one_process
-    assert spec.abilities == {ServesClients, Subscribes}
+    assert spec.abilities == {Measures, ServesClients, Subscribes}
 
 
 async def test_a_sink_is_made_without_a_connection() -> None:

@@ -98,6 +98,9 @@ class ComposedSink(StreamSink, Measures):
         """Try once here; what fails is tried again in the background."""
         await self._outgoing.deliver(thread, events)
 
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        return await self._outgoing.flush(thread, timeout_s=timeout_s)
+
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)
         await self.deliver(thread, accepted.events)

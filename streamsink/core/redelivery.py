@@ -42,6 +42,7 @@ class _Late:
     added: int = 0
     tried: int = 0
     turned: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
     def failed(self, reason: BaseException) -> None:
         """A delivery came to nothing; one that began to succeed counts as the first failure of what is left."""
@@ -100,6 +101,14 @@ class Redelivery:
             self._queue(thread, events)  # appended is appended, whoever has gone away
             raise
 
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        """Wait until nothing of the thread waits, or has been given up; False when ``timeout_s`` has passed first."""
+        late = self._late.get(thread)
+        if late is None or late.task is None:
+            return True
+        done, _ = await asyncio.wait({late.task}, timeout=timeout_s)
+        return bool(done)
+
     def forget(self, thread: str) -> None:
         """Nothing of what waits is wanted any more."""
         late = self._late.get(thread)
@@ -110,7 +119,7 @@ class Redelivery:
         late = self._late.get(thread)
         if late is None:
             late = self._late[thread] = _Late()
-            self._tasks.start(self._work(thread, late), name="streamsink redelivery")
+            late.task = self._tasks.start(self._work(thread, late), name="streamsink redelivery")
         if reason is not None:
             late.failed(reason)
         self._add(late, events)

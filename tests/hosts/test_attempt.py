@@ -107,12 +107,13 @@ async def test_redelivery_after_a_terminal_asks_no_model() -> None:
 
 
 @virtual_time
-async def test_redelivery_after_a_failure_says_nothing() -> None:
+async def test_redelivery_after_a_failure_fails_again() -> None:
+    """Without asking the model."""
     async with memory_sink() as sink:
-        with pytest.raises(AttemptFailedError):
-            await run(wrapped(sink, [ValueError()]))
+        for replies in ([[ValueError()]], []):
+            with pytest.raises(AttemptFailedError):
+                await run(wrapped(sink, *replies))
 
-        assert (await run(wrapped(sink))).messages == []
         assert await ends_of(sink, T) == [("failed", "agent_error")]
 
 

@@ -99,7 +99,6 @@ class ComposedSink(StreamSink, Measures):
         await self._outgoing.deliver(thread, events)
 
     async def flush(self, thread: str, *, timeout_s: float) -> bool:
-        """As ``StreamSink.flush``."""
         return await self._outgoing.flush(thread, timeout_s=timeout_s)
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from streamsink.core.errors import PartlyDeliveredError, StreamSinkError, UnavailableError
+from streamsink.core.errors import PartlyDeliveredError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ class _Late:
     added: int = 0
     tried: int = 0
     turned: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
     def failed(self, reason: BaseException) -> None:
         """A delivery came to nothing; one that began to succeed counts as the first failure of what is left."""
@@ -93,7 +94,7 @@ class Redelivery:
             return
         try:
             await self._delivery.deliver(thread, events)
-        except StreamSinkError as reason:
+        except Exception as reason:  # whatever it is, of a third party's backend too: appended is appended
             _log.warning("delivery failed, trying again: %s", type(reason).__name__)
             self._queue(thread, events[_delivered_before(reason) :], reason)
         except asyncio.CancelledError:
@@ -101,14 +102,12 @@ class Redelivery:
             raise
 
     async def flush(self, thread: str, *, timeout_s: float) -> bool:
-        """Wait until nothing of the thread waits any more: delivered, or given up; False: that took longer."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while (late := self._late.get(thread)) is not None:
-                    await late.turned.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Wait until nothing of the thread waits, or has been given up; False when ``timeout_s`` has passed first."""
+        late = self._late.get(thread)
+        if late is None or late.task is None:
+            return True
+        done, _ = await asyncio.wait({late.task}, timeout=timeout_s)
+        return bool(done)
 
     def forget(self, thread: str) -> None:
         """Nothing of what waits is wanted any more."""
@@ -120,7 +119,7 @@ class Redelivery:
         late = self._late.get(thread)
         if late is None:
             late = self._late[thread] = _Late()
-            self._tasks.start(self._work(thread, late), name="streamsink redelivery")
+            late.task = self._tasks.start(self._work(thread, late), name="streamsink redelivery")
         if reason is not None:
             late.failed(reason)
         self._add(late, events)
@@ -174,7 +173,7 @@ class Redelivery:
             self.redelivered += done
             late.events.extendleft(reversed(events[done:]))
             self._bound(late)
-            if not isinstance(reason, StreamSinkError):
+            if not isinstance(reason, Exception):
                 raise
             late.failed(reason)
         else:

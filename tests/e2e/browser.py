@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import BrowserContext, Page
 
-__all__ = ["Visitor", "browser"]
+__all__ = ["Visitor", "ask", "browser", "ended", "shown"]
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _WAIT_MS: Final = 20_000
@@ -82,3 +82,20 @@ async def browser(**context: Any) -> AsyncIterator[Visitor]:
             await chromium.close()
     if visitor.troubles:
         raise AssertionError(f"the page complained: {visitor.troubles}")
+
+
+async def ask(page: Page, text: str) -> None:
+    """Write a message, and send it."""
+    await expect(page.locator("#loading")).to_be_hidden()
+    await page.get_by_label("Your message").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def ended(page: Page, count: int, status: str = "completed") -> None:
+    """Wait until so many runs are shown to have ended so."""
+    await expect(page.locator(f"article.run[data-status={status}]")).to_have_count(count)
+
+
+async def shown(page: Page) -> str:
+    """Every word of the conversation, folded parts included; the clock times depend on nothing else."""
+    return str(await page.locator("#log").evaluate("log => log.textContent"))

@@ -18,13 +18,11 @@ from streamsink.demo.scripted import Pause, ScriptedChatClient, Text
 from streamsink.demo.travel_planner import TravelScript, create_agent
 from streamsink.hosts.asgi import StreamApp
 from streamsink.testing.serving import serving
-from tests.e2e.browser import browser
+from tests.e2e.browser import ask, browser, ended, shown
 from tests.e2e.world import world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    from playwright.async_api import Page
 
     from tests.e2e.places import Place
 
@@ -61,21 +59,6 @@ def speaker(*replies: Sequence[Any], token_interval_s: float = 0.002) -> Agent:
         return left.pop(0)
 
     return Agent(client=ScriptedChatClient(script, token_interval_s=token_interval_s), name="Speaker")
-
-
-async def ask(page: Page, text: str) -> None:
-    await expect(page.locator("#loading")).to_be_hidden()
-    await page.get_by_label("Your message").fill(text)
-    await page.keyboard.press("Enter")
-
-
-async def ended(page: Page, count: int, status: str = "completed") -> None:
-    await expect(page.locator(f"article.run[data-status={status}]")).to_have_count(count)
-
-
-async def shown(page: Page) -> str:
-    """Every word of the conversation, folded parts included; the clock times depend on nothing else."""
-    return str(await page.locator("#log").evaluate("log => log.textContent"))
 
 
 @runs_on(*BACKENDS, *EVERY_HISTORY)

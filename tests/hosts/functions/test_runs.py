@@ -13,6 +13,7 @@ from agent_framework_durabletask import AgentEntity
 
 from streamsink.core.conversation import Conversation
 from streamsink.core.errors import UnavailableError
+from streamsink.core.measures import Measures
 from streamsink.core.runs import RunRequest
 from streamsink.core.settings import Settings, Times
 from streamsink.demo.scripted import Pause, Text, ToolCall
@@ -264,7 +265,9 @@ async def test_the_end_is_delivered_before_the_operation_returns() -> None:
             await site.run(thread)
             await site.platform.entity_state("dafx-Robot", thread)  # the operation has returned
 
-            assert not site.sink._late  # type: ignore[attr-defined]
+            measures = site.sink.ability(Measures)
+            assert measures is not None
+            assert measures.levels()["late"] == 0
             (done,) = await browser.until(target="agentDone")
             assert done.data["status"] == "completed"
 

@@ -1,7 +1,8 @@
-"""The command line: ``streamsink serve``, ``streamsink gateway`` and ``streamsink twin``."""
+"""The command line: ``streamsink serve``, ``gateway``, ``twin`` and ``doctor``."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import sys
@@ -123,6 +124,23 @@ def twin(kick: bool, commands: bool, **options: Any) -> None:
         run(TwinOptions(close_reconnects=not kick, **options), say=click.echo, read=read if commands else None)
     except (StreamSinkError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+def doctor() -> None:
+    """Look at everything that the configured backend depends on; say what is wrong, and what to do.
+
+    It is configured as the others: by the environment. What it writes, it deletes. No output has a key.
+    """
+    from streamsink.doctor import Diagnosis, lines
+
+    diagnosis = Diagnosis(os.environ, lambda finding: click.echo(lines(finding)))
+    asyncio.run(diagnosis.make())
+    verdicts = [finding.verdict for finding in diagnosis.findings]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
+    click.echo(f"{len(verdicts)} checks: {counts}")
+    if not diagnosis.is_well:
+        sys.exit(1)
 
 
 def _run(command: list[str], make_app: Callable[[], Shell], place: _Place, *, extra: str, words: str) -> None:

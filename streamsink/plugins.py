@@ -7,6 +7,7 @@ costs nothing.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,12 +22,16 @@ from streamsink.core.variables import read, variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.checks import Check
 
 __all__ = [
     "BackendContext",
     "BackendSpec",
     "TimelineSpec",
     "backends",
+    "check_workers",
     "create_plugin_manager",
     "find_backend",
     "hookimpl",
@@ -39,6 +44,7 @@ _Spec = TypeVar("_Spec", bound="BackendSpec | TimelineSpec")
 _Made = TypeVar("_Made")
 
 _NAME = "streamsink"
+_SEVERAL = "one that serves several processes, such as `redis`, or start without --workers"
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(_NAME)
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(_NAME)
 
@@ -83,16 +89,30 @@ class _Offer(Generic[_Made]):
             wrong.
         settings: the type of the plugin's own settings (``streamsink.core.variables``), or None.
         one_process: it serves one process only; a deployment of more is refused.
+        checks: what ``streamsink doctor`` looks at, given the same as the factory; open while it looks. None: nothing
+            but what it looks at on every backend.
     """
 
     name: str
     factory: Callable[[BackendContext, Any], _Made]
     settings: type[Any] | None = None
     one_process: bool = False
+    checks: Callable[[BackendContext, Any], AbstractAsyncContextManager[Sequence[Check]]] | None = None
 
     def make(self, context: BackendContext) -> _Made:
         """Read the plugin's settings and call its factory."""
-        return self.factory(context, None if self.settings is None else read(self.settings, context.environ))
+        return self.factory(context, self._own(context))
+
+    def open_checks(self, context: BackendContext) -> AbstractAsyncContextManager[Sequence[Check]]:
+        """Read the plugin's settings and open its checks.
+
+        Raises:
+            SettingsError, MissingExtraError: as its factory, here or on entering.
+        """
+        return nullcontext(()) if self.checks is None else self.checks(context, self._own(context))
+
+    def _own(self, context: BackendContext) -> Any:
+        return None if self.settings is None else read(self.settings, context.environ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +122,13 @@ class BackendSpec(_Offer[StreamSink]):
     Args:
         abilities: the interfaces that the sink has beside ``StreamSink``, for checks before it is made.
         history: the timeline that it asks for where ``STREAM_HISTORY`` names none; None: it has its own.
+        check_workers: given the plugin's own settings, raises SettingsError when processes that share a port, so that
+            a client's requests come to any of them, cannot serve these; None: they always can.
     """
 
     abilities: frozenset[type] = frozenset()
     history: str | None = None
+    check_workers: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +212,21 @@ def needs_one_process(manager: pluggy.PluginManager, settings: Settings) -> str 
         return "STREAM_BACKEND"
     history = timelines(manager).get(settings.history or backend.history or "")
     return "STREAM_HISTORY" if history is not None and history.one_process else None
+
+
+def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make sure that several processes may share a port.
+
+    Raises:
+        BackendError: the backend is not installed.
+        SettingsError: a setting serves one process only.
+    """
+    variable = needs_one_process(manager, settings)
+    if variable is not None:
+        raise SettingsError(variable, _SEVERAL)
+    backend = find_backend(manager, settings.backend)
+    if backend.check_workers is not None and backend.settings is not None:
+        backend.check_workers(read(backend.settings, environ))
 
 
 def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:

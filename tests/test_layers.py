@@ -20,8 +20,8 @@ SANS_IO = [
         f"streamsink.core.{name}"
         for name in (
             "access", "auth_settings", "coalescer", "conversation", "cursor", "delivery", "drafts", "errors", "events",
-            "items", "limits", "names", "origins", "secrets", "sequencer", "settings", "thread_ids", "tickets",
-            "timeline", "updates", "utf16", "variables",
+            "items", "limits", "measures", "names", "origins", "secrets", "sequencer", "settings", "thread_ids",
+            "tickets", "timeline", "updates", "utf16", "variables",
         )
     ),
     *(
@@ -108,7 +108,7 @@ def test_backends_know_the_core_and_what_they_share(module: str) -> None:
     assert not foreign or backend_of(module) not in SHARED
 
 
-@pytest.mark.parametrize("module", within("hosts", "opening", "plugins", "sync"))
+@pytest.mark.parametrize("module", within("doctor", "hosts", "opening", "plugins", "sync"))
 def test_nobody_outside_imports_a_named_backend(module: str) -> None:
     assert not {name for name in imports(module) if name.startswith("streamsink.backends")}
 

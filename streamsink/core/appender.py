@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from streamsink.core.errors import RunClosedError, StaleAttemptError, UnavailableError
+from streamsink.core.errors import RunClosedError, StaleAttemptError
+from streamsink.core.patience import persist
 from streamsink.core.runs import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.events import Record, Terminal
-    from streamsink.core.runs import RunRequest
+    from streamsink.core.runs import Attempt, Run, RunRequest
     from streamsink.core.sink import StreamSink
 
-__all__ = ["Appender"]
-
-_T = TypeVar("_T")
+__all__ = ["Appender", "begin_run"]
 
 # A batch is a bounded piece of work for the store, however much is waiting.
 _MAX_BATCH_BYTES: Final = 262_144
-_FIRST_RETRY_S: Final = 0.05
-_LONGEST_RETRY_S: Final = 2.0
 # How soon a producer elsewhere hears of a cancel while it has nothing to say.
 _LONGEST_SILENCE_S: Final = 2.0
+
+
+async def begin_run(sink: StreamSink, thread: str, request: RunRequest) -> tuple[RunRequest, Attempt]:
+    """Make sure of a run, and begin an attempt; both again while the store cannot be reached.
+
+    Returns:
+        What to ask for from now on: the run that its idempotency key names, if that is another one.
+
+    Raises:
+        StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
+    """
+    accepted = await persist(sink, lambda: sink.accept_run(thread, request))
+    correlation_id = accepted.run.correlation_id
+    if correlation_id != request.correlation_id:
+        request = replace(request, correlation_id=correlation_id, message=None)
+    lease_s, call = sink.options.lease_s, sink.runtime.new_id()
+    attempt = await persist(sink, lambda: sink.begin_attempt(thread, correlation_id, lease_s=lease_s, call=call))
+    return request, attempt
 
 
 class Appender:
@@ -71,7 +87,7 @@ class Appender:
             terminal=terminal,
             seen=self._seen,
         )
-        appended = await self._persist(lambda: self._sink.send(self._thread, batch))
+        appended = await persist(self._sink, lambda: self._sink.send(self._thread, batch))
         self._next_n += len(records)
         self._seen = appended.cursor
         self.renew_at = self._next_renewal()
@@ -85,8 +101,8 @@ class Appender:
         """
         lease_s = self._sink.options.lease_s
         correlation_id = self._request.correlation_id
-        cancel = await self._persist(
-            lambda: self._sink.renew(self._thread, correlation_id, self.attempt, lease_s=lease_s)
+        cancel = await persist(
+            self._sink, lambda: self._sink.renew(self._thread, correlation_id, self.attempt, lease_s=lease_s)
         )
         self.renew_at = self._next_renewal()
         return cancel
@@ -98,34 +114,21 @@ class Appender:
             StaleAttemptError: somebody else has begun one.
             RunClosedError: the run has its terminal.
         """
-        run = await self._persist(lambda: self._sink.get_run(self._thread, self._request.correlation_id))
+        run = await self._run()
         if run is not None and run.attempt > self.attempt:
             raise StaleAttemptError("a newer attempt of this run has begun")
-        await self._persist(lambda: self._sink.accept_run(self._thread, self._request))
-        lease_s = self._sink.options.lease_s
-        attempt = await self._persist(
-            lambda: self._sink.begin_attempt(self._thread, self._request.correlation_id, lease_s=lease_s)
-        )
+        _, attempt = await begin_run(self._sink, self._thread, self._request)
         if attempt.terminal is not None:
             raise RunClosedError("the run has its terminal")
         self.attempt, self._next_n, self._seen = attempt.number, 1, None
 
     async def terminal(self) -> Terminal | None:
         """How the run ended, according to the timeline."""
-        run = await self._persist(lambda: self._sink.get_run(self._thread, self._request.correlation_id))
+        run = await self._run()
         return run.terminal if run is not None else None
 
-    async def _persist(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        give_up_at = self._loop.time() + self._sink.options.give_up_s
-        delay_s = _FIRST_RETRY_S
-        while True:
-            try:
-                return await call()
-            except UnavailableError:
-                if self._loop.time() + delay_s > give_up_at:
-                    raise
-                await asyncio.sleep(self._sink.runtime.jittered(delay_s))
-                delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
+    async def _run(self) -> Run | None:
+        return await persist(self._sink, lambda: self._sink.get_run(self._thread, self._request.correlation_id))
 
 
 def _split(records: Sequence[Record]) -> list[tuple[Record, ...]]:

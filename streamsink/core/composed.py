@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from streamsink.core.measures import Measures
 from streamsink.core.redelivery import Redelivery
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.delivery import ConnectInfo, Delivery
@@ -29,11 +30,12 @@ _LONGEST_PATIENCE_S: Final = 10.0
 _LAST_WORDS_S: Final = 5.0
 
 
-class ComposedSink(StreamSink):
+class ComposedSink(StreamSink, Measures):
     """Appends to ``timeline``, then delivers through ``delivery``; owns both.
 
     A delivery that failed is tried again in the background, in its thread's order, a bounded number of times. What
-    is given up is counted in ``undelivered``; clients find it in the timeline, by the hole or by the silence.
+    is given up is counted in ``undelivered``, what came late in ``redelivered``; clients find what is missing in the
+    timeline, by the hole or by the silence.
     """
 
     def __init__(
@@ -61,10 +63,26 @@ class ComposedSink(StreamSink):
         return self._timeline.keeps_history
 
     def ability(self, kind: type[_Ability]) -> _Ability | None:
-        for part in (self._delivery, self._timeline):
+        for part in self._parts_for(kind):
             if isinstance(part, kind):
                 return part
         return None
+
+    def _parts_for(self, kind: type) -> Sequence[object]:
+        """What is measured is counted here as well as in the halves."""
+        return (self,) if kind is Measures else (self._delivery, self._timeline)
+
+    def measure(self) -> Mapping[str, int]:
+        """What is counted here, and what its parts count."""
+        own = {"saved": self.options.pacer.merged}
+        return own | {name: count for part in self._measured() for name, count in part.measure().items()}
+
+    def levels(self) -> Mapping[str, int]:
+        """How much is in its parts."""
+        return {name: count for part in self._measured() for name, count in part.levels().items()}
+
+    def _measured(self) -> list[Measures]:
+        return [part for part in (self._outgoing, self._timeline, self._delivery) if isinstance(part, Measures)]
 
     async def send(self, thread: str, batch: Batch) -> Appended:
         appended = await self._timeline.append(thread, batch)
@@ -80,8 +98,8 @@ class ComposedSink(StreamSink):
         await self.deliver(thread, accepted.events)
         return accepted
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
-        return await self._timeline.begin_attempt(thread, correlation_id, lease_s=lease_s)
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
+        return await self._timeline.begin_attempt(thread, correlation_id, lease_s=lease_s, call=call)
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         return await self._timeline.wait_turn(thread, correlation_id, timeout_s=timeout_s)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from streamsink.core.events import Event
     from streamsink.core.identity import User
 
-__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "Measures", "ServesClients", "ServesSockets", "Subscribes"]
+__all__ = ["ConnectInfo", "Delivery", "ListsMembers", "ServesClients", "ServesSockets", "Subscribes"]
 
 ASGIApp: TypeAlias = Any
 
@@ -140,11 +140,3 @@ class ListsMembers(ABC):
     @abstractmethod
     async def members(self, thread: str) -> list[str]:
         """The ids of the connections in the group, in no particular order."""
-
-
-class Measures(ABC):
-    """An ability: what deliveries cost and what went wrong with them is counted."""
-
-    @abstractmethod
-    def measure(self) -> Mapping[str, int]:
-        """Counters since the start, by name; from any thread."""

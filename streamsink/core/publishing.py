@@ -8,10 +8,10 @@ import logging
 import threading
 from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streamsink.core import utf16
+from streamsink.core.appender import begin_run
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
 from streamsink.core.errors import RunClosedError, StreamOverflowError, TooLargeError
@@ -85,13 +85,13 @@ class RunPublisher:
     def _describe(sink: StreamSink, thread: str, agent: str, message: str | None) -> RunRequest:
         correlation_id = sink.runtime.new_id()
         if message is None:
-            return RunRequest(correlation_id=correlation_id, agent_name=agent)
+            return RunRequest(correlation_id=correlation_id, agent_name=agent, lease_s=sink.options.lease_s)
         envelope = Envelope(thread, correlation_id, agent)
         fields = {"messageId": f"{correlation_id}-user", "text": utf16.clean(message)}
         record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
         if len(record.body) > sink.options.max_event_bytes:
             raise TooLargeError(f"message should fit into {sink.options.max_event_bytes} bytes, written as JSON")
-        return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record)
+        return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record, lease_s=sink.options.lease_s)
 
     @property
     def open(self) -> bool:
@@ -128,14 +128,11 @@ class RunPublisher:
         ``finish`` must follow.
 
         Raises:
-            StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``.
+            StreamSinkError: as ``Timeline.accept_run`` and ``Timeline.begin_attempt``; UnavailableError when the store
+                could not be reached for ``PublishOptions.give_up_s``.
         """
-        accepted = await self._sink.accept_run(self.thread, self._request)
-        if accepted.run.correlation_id != self.correlation_id:  # the idempotency key names an earlier request
-            self.correlation_id = accepted.run.correlation_id
-            self._request = replace(self._request, correlation_id=self.correlation_id, message=None)
-        lease_s = self._sink.options.lease_s
-        attempt = await self._sink.begin_attempt(self.thread, self.correlation_id, lease_s=lease_s)
+        self._request, attempt = await begin_run(self._sink, self.thread, self._request)
+        self.correlation_id = self._request.correlation_id
         self._attempt, self.terminal = attempt.number, attempt.terminal
         if attempt.terminal is None:
             self._start()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import PartlyDeliveredError, StreamSinkError, UnavailableError
+from streamsink.core.measures import Measures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from streamsink.core.delivery import Delivery
     from streamsink.core.events import Event
@@ -56,7 +57,7 @@ class _Late:
         self.turned = asyncio.Event()
 
 
-class Redelivery:
+class Redelivery(Measures):
     """Gives a delivery its events: at once where it can, otherwise again and again.
 
     Args:
@@ -65,6 +66,7 @@ class Redelivery:
 
     Attributes:
         undelivered: events given up.
+        redelivered: events that came late.
     """
 
     def __init__(self, delivery: Delivery, *, tasks: TaskOwner, runtime: Runtime, patience_s: float) -> None:
@@ -74,6 +76,15 @@ class Redelivery:
         self._patience_s = patience_s
         self._late: dict[str, _Late] = {}
         self.undelivered: int = 0
+        self.redelivered: int = 0
+
+    def measure(self) -> Mapping[str, int]:
+        """What became of what did not arrive at once."""
+        return {"redelivered": self.redelivered, "undelivered": self.undelivered}
+
+    def levels(self) -> Mapping[str, int]:
+        """What waits."""
+        return {"late": sum(len(late.events) for late in tuple(self._late.values()))}
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         """Return when their first try is over, whatever came of it, or has been waited for in vain."""
@@ -153,12 +164,15 @@ class Redelivery:
         try:
             await self._delivery.deliver(thread, events)
         except BaseException as reason:
-            late.events.extendleft(reversed(events[_delivered_before(reason) :]))
+            done = _delivered_before(reason)
+            self.redelivered += done
+            late.events.extendleft(reversed(events[done:]))
             self._bound(late)
             if not isinstance(reason, StreamSinkError):
                 raise
             late.failed(reason)
         else:
+            self.redelivered += len(events)
             late.failures, late.hold_s = 0, 0.0
         late.turn(upto)
 

@@ -40,6 +40,10 @@ class RunRequest:
         queue_limit: how many runs of one agent may be open on a thread, this one included, before
             ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
         queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
+        lease_s: until it begins, whoever accepted it is taken for dead so long after it last called ``wait_turn``, and
+            a sweep ends the run; 0: nobody in particular will execute it, so that only ``queue_timeout_s`` counts.
+        call: names this very call: repeated under this name by who did not hear the answer, it is told again that it
+            has made the run, while that has not begun. Whoever is told so executes it, and nobody else does.
         redelivery_s: how long after losing its producer it may wait for its host to execute it again; 0: its
             host does not.
     """
@@ -49,8 +53,10 @@ class RunRequest:
     message: Record | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
+    call: str = ""
     queue_limit: int | None = None
     queue_timeout_s: float = 300.0
+    lease_s: float = 0.0
     redelivery_s: float = 0.0
 
 
@@ -68,7 +74,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The run, whether this call made it, and the events that this call appended."""
+    """The run, whether this call made it (see ``RunRequest.call``), and the events that this call appended."""
 
     run: Run
     fresh: bool

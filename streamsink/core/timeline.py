@@ -86,8 +86,12 @@ class Timeline(ABC):
         """
 
     @abstractmethod
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
         """Take the run's next attempt number, under a lease that ``append`` and ``renew`` extend.
+
+        Args:
+            call: names this very call: repeated under this name it answers the attempt that it has begun, while that
+                executes. Without a name each call begins a further attempt.
 
         Raises:
             NotFoundError: there is no such run.
@@ -96,7 +100,10 @@ class Timeline(ABC):
 
     @abstractmethod
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
-        """Wait until ``begin_attempt`` is worth trying: True; False when ``timeout_s`` has passed first."""
+        """Wait until ``begin_attempt`` is worth trying: True; False when ``timeout_s`` has passed first.
+
+        Until it begins the run is kept by this: see ``RunRequest.lease_s``.
+        """
 
     @abstractmethod
     async def append(self, thread: str, batch: Batch) -> Appended:
@@ -175,7 +182,8 @@ class Timeline(ABC):
         """End what has outlived its time, in one thread or in all.
 
         An executing run whose lease is over fails with ``producer_lost``, or is interrupted first when its host
-        redelivers; one queued past its time fails with ``queue_timeout``. Any number of sweeps write one terminal.
+        redelivers; so does one that nobody waits for any more. One queued past its time fails with
+        ``queue_timeout``. Any number of sweeps write one terminal.
         """
 
     @abstractmethod

@@ -53,6 +53,11 @@ class AgentHost(ABC):
     def stops_runs(self) -> bool:
         """Whether a cancel in the timeline reaches what runs here."""
 
+    @property
+    def open_runs(self) -> int | None:
+        """How many runs are executing or waiting here; None: this host does not know."""
+        return None
+
     @abstractmethod
     def reserve(self, user_id: str) -> AbstractContextManager[None]:
         """Keep room for one more run of this user while inside, where it is accepted and started.

@@ -16,6 +16,7 @@ from streamsink.core.origins import Origins
 from streamsink.core.thread_ids import ThreadIds
 from streamsink.hosts.api import Api, Services
 from streamsink.hosts.identity import from_settings
+from streamsink.hosts.metrics_calls import MetricsCalls
 from streamsink.hosts.page import Page
 from streamsink.hosts.page_calls import PageCalls
 from streamsink.hosts.run_calls import RunCalls
@@ -118,6 +119,7 @@ def _api(
             *RunCalls(services).routes(),
             *PageCalls(Page(host.agents), identify).routes(),
             *StatusCalls(sink).routes(),
+            *MetricsCalls(sink, host).routes(),
         ],
         identify=identify,
         origins=Origins(settings.allowed_origins),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ from streamsink.core.errors import (
     UnavailableError,
 )
 from streamsink.core.failures import explain
+from streamsink.core.patience import persist
 from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.agents import RunScope, StreamingAgent, run_scope
 from streamsink.hosts.approvals import answer_message, pending_requests
@@ -37,8 +38,6 @@ _log = logging.getLogger("streamsink")
 
 # A run that was waiting when the host stopped still gets its terminal within so long.
 _LAST_TURN_S: Final = 5.0
-_FIRST_RETRY_S: Final = 0.1
-_LONGEST_RETRY_S: Final = 2.0
 _STOPPED: Final = ("shutdown", "The host stopped before the answer began.")
 
 
@@ -84,6 +83,10 @@ class BackgroundHost(AgentHost):
     def stops_runs(self) -> bool:
         return True
 
+    @property
+    def open_runs(self) -> int:
+        return len(self._running)
+
     @contextmanager
     def reserve(self, user_id: str) -> Iterator[None]:
         if self._stopping:
@@ -124,7 +127,7 @@ class BackgroundHost(AgentHost):
 
     async def _execute(self, job: Job) -> None:
         try:
-            await self._begin(job)
+            await self._take_turn(job)
         except asyncio.CancelledError:
             await self._end_unstarted(job, *_STOPPED)
             raise
@@ -136,32 +139,8 @@ class BackgroundHost(AgentHost):
             await self._end_unstarted(job, *explain(error))
             raise
 
-    async def _begin(self, job: Job) -> None:
-        """Take the turn; where the store cannot be reached, again, as publishers do. An agent is asked once only."""
-        give_up_at = asyncio.get_running_loop().time() + self._sink.options.give_up_s
-        while True:
-            try:
-                await self._take_turn(job)
-            except UnavailableError:
-                if not await self._waits_still(job, give_up_at):
-                    raise
-            else:
-                return
-
-    async def _waits_still(self, job: Job, give_up_at: float) -> bool:
-        """Whether the store says, in time, that the run has not begun."""
-        loop, delay_s = asyncio.get_running_loop(), _FIRST_RETRY_S
-        while loop.time() + delay_s < give_up_at:
-            await asyncio.sleep(self._sink.runtime.jittered(delay_s))
-            delay_s = min(delay_s * 2, _LONGEST_RETRY_S)
-            with suppress(UnavailableError):
-                run = await self._sink.get_run(job.thread, job.request.correlation_id)
-                return run is not None and run.state == "accepted"
-        return False
-
     async def _take_turn(self, job: Job) -> None:
-        correlation_id = job.request.correlation_id
-        while await self._sink.wait_turn(job.thread, correlation_id, timeout_s=self._queue_timeout_s):
+        while await persist(self._sink, lambda: self._wait_turn(job)):
             try:
                 await self._run(job)
             except BusyError:
@@ -169,10 +148,14 @@ class BackgroundHost(AgentHost):
             return
         await self._sink.sweep(job.thread)
 
+    async def _wait_turn(self, job: Job) -> bool:
+        return await self._sink.wait_turn(job.thread, job.request.correlation_id, timeout_s=self._queue_timeout_s)
+
     async def _run(self, job: Job) -> None:
         name = job.request.agent_name
         agent = self._agents[name]
-        session = await self._sessions.get(job.thread, name) or agent.create_session(session_id=job.thread)
+        session = await persist(self._sink, lambda: self._sessions.get(job.thread, name))
+        session = session or agent.create_session(session_id=job.thread)
         keep = partial(self._sessions.put, job.thread, name, session)
         with run_scope(RunScope(job.thread, job.request, keep)):
             await agent.run(_messages(job, session), session=session)

@@ -12,6 +12,8 @@ from streamsink.core.errors import SettingsError
 from streamsink.core.limits import RateLimiter
 from streamsink.core.origins import Origins
 from streamsink.hosts.api import Api
+from streamsink.hosts.identity.service_key import ServiceKeyIdentity
+from streamsink.hosts.metrics_calls import MetricsCalls
 from streamsink.hosts.shell import Shell
 from streamsink.hosts.status_calls import StatusCalls
 from streamsink.hosts.sweeping import sweeping
@@ -21,7 +23,6 @@ from streamsink.plugins import create_plugin_manager, find_backend, load_setting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from streamsink.core.identity import Request
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
 
@@ -29,7 +30,8 @@ __all__ = ["ClientGateway"]
 
 
 class ClientGateway(Shell):
-    """An ASGI application that serves ``/client…``, ``/api/health`` and ``/api/ready``, and runs nothing.
+    """An ASGI application that serves ``/client…``, ``/api/health``, ``/api/ready`` and ``/api/metrics``, and runs
+    nothing.
 
     Args:
         settings: None: from the environment.
@@ -62,12 +64,8 @@ class ClientGateway(Shell):
 
     def _api(self, sink: StreamSink) -> Api:
         return Api(
-            StatusCalls(sink).routes(),
-            identify=_nobody,
+            [*StatusCalls(sink).routes(), *MetricsCalls(sink).routes()],
+            identify=ServiceKeyIdentity(self._settings.auth.service_keys),
             origins=Origins(self._settings.allowed_origins),
             limiter=RateLimiter(self._settings.limits.requests_per_minute, time.monotonic),
         )
-
-
-def _nobody(request: Request) -> None:
-    """Nobody needs to be known to ask how it is."""

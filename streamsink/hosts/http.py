@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from streamsink.core.identity import Request
 
-__all__ = ["Call", "Reply", "error_reply", "json_reply", "read_json", "wants"]
+__all__ = ["NO_STORE", "Call", "Reply", "error_reply", "json_reply", "read_json", "wants"]
 
-_NO_STORE = ("cache-control", "no-store")
+NO_STORE: Final = ("cache-control", "no-store")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def json_reply(value: Any, status: int = 200) -> Reply:
     return Reply(
         status=status,
         body=msgspec.json.encode(value),
-        headers=(("content-type", "application/json"), _NO_STORE),
+        headers=(("content-type", "application/json"), NO_STORE),
     )
 
 

@@ -21,18 +21,18 @@ _WAITS_S: Final = (0.5, 1.0, 2.0, 4.0, *[5.0] * 8)
 
 
 async def start_if_accepted(sink: StreamSink, host: AgentHost, job: Job) -> None:
-    """Look for the run for about a minute, and have it executed when it is there and waits.
+    """Look for the run for about a minute, and have it executed when it is there, waits, and was made by this request.
 
-    Without this it would keep its thread waiting until its queue timeout: a request that is repeated with its key
-    finds the run accepted, and leaves it to whoever accepted it.
+    Without this it would end unexecuted: a request that is repeated with its key, or the same answer again, finds the
+    run accepted, and leaves it to whoever accepted it.
     """
     for wait_s in _WAITS_S:
         await asyncio.sleep(sink.runtime.jittered(wait_s))
         try:
-            run = await sink.get_run(job.thread, job.request.correlation_id)
-            if run is None:
-                continue
-            if run.state == "accepted":
+            if await sink.get_run(job.thread, job.request.correlation_id) is None:
+                continue  # and is not made now: the caller has been told that it was not
+            accepted = await sink.accept_run(job.thread, job.request)
+            if accepted.fresh:
                 await host.start(job)
         except UnavailableError as error:
             _log.debug("run %s was not started yet: %s", job.request.correlation_id, error)

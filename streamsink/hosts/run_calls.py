@@ -157,8 +157,7 @@ class RunCalls:
         try:
             accepted = await self._sink.accept_run(asked.thread, request)
         except UnavailableError:
-            if asked.answer is None:  # its id is this request's alone
-                self._sink.tasks.start(start_if_accepted(self._sink, self._host, job), name="streamsink late start")
+            self._sink.tasks.start(start_if_accepted(self._sink, self._host, job), name="streamsink late start")
             raise
         if accepted.fresh:
             await self._host.start(job)
@@ -184,8 +183,11 @@ class RunCalls:
             message=message,
             idempotency_key=asked.key,
             fingerprint=asked.fingerprint,
+            call=runtime.new_id(),
             queue_limit=self._services.queue_limit,
             queue_timeout_s=self._services.queue_timeout_s,
+            # A host that redelivers has its runs wait in a queue of its platform, and not in this process.
+            lease_s=0.0 if self._services.redelivery_s else self._sink.options.lease_s,
             redelivery_s=self._services.redelivery_s,
         )
 

@@ -14,12 +14,11 @@ import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from streamsink.core.errors import SettingsError
 from streamsink.core.runtime import run_unless
 from streamsink.hosts.errors import WorkersError
 from streamsink.hosts.listening import listen, url_of
 from streamsink.opening import with_secret
-from streamsink.plugins import create_plugin_manager, load_settings, needs_one_process
+from streamsink.plugins import check_workers, create_plugin_manager, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,9 +66,7 @@ def _settings() -> Settings:
         raise WorkersError("workers that share a port need a POSIX system; use one process here")
     manager = create_plugin_manager()
     settings = load_settings(os.environ, manager)
-    variable = needs_one_process(manager, settings)
-    if variable is not None:
-        raise SettingsError(variable, "one that serves several processes, such as `redis`, or start without --workers")
+    check_workers(manager, settings, os.environ)
     return with_secret(settings)
 
 

@@ -41,6 +41,22 @@ async def a_run_is_accepted_once(make: MakeSubject) -> None:
         assert [event.target for event in await subject.events("t")] == ["userMessage"]
 
 
+async def an_acceptance_may_be_repeated(make: MakeSubject) -> None:
+    """By whoever did not hear the answer: it is told again that the run is new, until that begins."""
+    async with make() as subject:
+        first = await subject.sink.accept_run("t", request("r1", call="a"))
+        again = await subject.sink.accept_run("t", request("r1", call="a"))
+        other = await subject.sink.accept_run("t", request("r1", call="b"))
+        await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)
+        late = await subject.sink.accept_run("t", request("r1", call="a"))
+        await subject.sink.accept_run("u", request("r1", call="a"))
+        await subject.sink.cancel("u")
+        cancelled = await subject.sink.accept_run("u", request("r1", call="a"))
+
+        assert (first.fresh, again.fresh, other.fresh, late.fresh, cancelled.fresh) == (True, True, False, False, False)
+        assert [event.target for event in await subject.events("t")] == ["userMessage"]
+
+
 async def concurrent_acceptances_are_one(make: MakeSubject) -> None:
     """Two nodes that get the same request at once make one run."""
     async with make() as subject:
@@ -148,6 +164,30 @@ async def a_run_that_waited_too_long_fails(make: MakeSubject) -> None:
         assert await terminals(subject, "t") == [("failed", "queue_timeout")]
 
 
+async def a_waiting_run_ends_with_its_host(make: MakeSubject) -> None:
+    """Whoever waits for its turn keeps it; when nobody does any more it fails, long before its queue timeout."""
+    async with make() as subject:
+        await begun(subject.sink, "t", queue_limit=2)
+        await subject.sink.accept_run("t", request("r2", queue_limit=2, lease_s=2))
+        await subject.pass_time(1.5)
+        assert not await subject.sink.wait_turn("t", "r2", timeout_s=0.25)
+        await subject.pass_time(1.5)
+        assert await subject.sink.sweep() == []
+        await subject.pass_time(1)
+        await asyncio.gather(subject.sink.sweep(), subject.sink.sweep("t"))
+
+        assert await terminals(subject, "t") == [("failed", "producer_lost")]
+
+
+async def a_run_that_begins_has_the_lease_of_its_attempt(make: MakeSubject) -> None:
+    """What it waited under is over."""
+    async with make() as subject:
+        await begun(subject.sink, "t", lease_s=1)
+        await subject.pass_time(2)
+
+        assert await terminals(subject, "t") == []
+
+
 async def a_redelivering_host_gets_a_second_chance(make: MakeSubject) -> None:
     """Interrupted first; then the next attempt, or a failure when none comes."""
     async with make() as subject:
@@ -180,6 +220,20 @@ async def an_interruption_is_recorded_once(make: MakeSubject) -> None:
         assert (len(first.events), len(second.events), len(late.events)) == (1, 0, 0)
 
 
+async def a_beginning_may_be_repeated(make: MakeSubject) -> None:
+    """By whoever did not hear the answer: it is the same attempt. Anybody else's is another one."""
+    async with make() as subject:
+        await subject.sink.accept_run("t", request("r1"))
+        first = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        again = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        await subject.sink.send("t", batch("r1", 1, attempt=first.number))
+        late = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="a")
+        other = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S, call="b")
+        unnamed = await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)
+
+        assert first.number == again.number == late.number < other.number < unnamed.number
+
+
 async def a_finished_run_is_not_executed_again(make: MakeSubject) -> None:
     """A redelivery gets the stored response, whole."""
     async with make() as subject:
@@ -195,6 +249,7 @@ async def a_finished_run_is_not_executed_again(make: MakeSubject) -> None:
 
 CHECKS = (
     a_run_is_accepted_once,
+    an_acceptance_may_be_repeated,
     concurrent_acceptances_are_one,
     runs_of_one_agent_take_turns,
     waiting_for_a_turn_ends,
@@ -203,7 +258,10 @@ CHECKS = (
     a_lost_producer_is_one_failure,
     a_reader_notices_a_lost_producer,
     a_run_that_waited_too_long_fails,
+    a_waiting_run_ends_with_its_host,
+    a_run_that_begins_has_the_lease_of_its_attempt,
     a_redelivering_host_gets_a_second_chance,
     an_interruption_is_recorded_once,
+    a_beginning_may_be_repeated,
     a_finished_run_is_not_executed_again,
 )

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streamsink.core import redelivery
+from streamsink.core.composed import ComposedSink
 from streamsink.core.cursor import Cursor
 from streamsink.core.delivery import Delivery, ListsMembers
 from streamsink.core.errors import UnavailableError
 from streamsink.core.events import Terminal
 from streamsink.core.identity import User
+from streamsink.core.measures import Measures
 from streamsink.core.timeline import Snapshot, Timeline
 from streamsink.testing.checking import batch, begun, numbers, request
 from streamsink.testing.clock import virtual_time
-from tests.support.worlds import World, steps, world
+from tests.support.worlds import RecordingDelivery, World, steps, world
 
 if TYPE_CHECKING:
     from streamsink.core.events import Event
@@ -294,3 +296,31 @@ async def test_abilities_are_those_of_the_halves() -> None:
         assert w.sink.ability(Delivery) is w.delivery
         assert w.sink.ability(Timeline) is w.timeline
         assert w.sink.ability(ListsMembers) is None
+
+
+@virtual_time
+async def test_what_came_late_and_what_waits_is_counted() -> None:
+    async with world() as w:
+        assert w.sink.ability(Measures) is w.sink
+        w.sink.options.pacer.saved(7)
+        await begun(w.sink, "t")
+        w.delivery.failures = 1
+        await w.sink.send("t", batch("r1", 1, 3))
+
+        assert (w.sink.levels(), w.sink.measure()["redelivered"]) == ({"late": 3}, 0)
+        await settle(w)
+        assert (w.sink.levels(), w.sink.measure()) == ({"late": 0}, {"saved": 7, "redelivered": 3, "undelivered": 0})
+
+
+class _Counting(RecordingDelivery, Measures):
+    def measure(self) -> dict[str, int]:
+        return {"messages": 2}
+
+
+@virtual_time
+async def test_what_its_halves_count_is_there_too() -> None:
+    async with world() as w:
+        sink = ComposedSink(w.timeline, _Counting())
+
+        assert sink.measure() == {"saved": 0, "redelivered": 0, "undelivered": 0, "messages": 2}
+        assert sink.levels() == {"late": 0}

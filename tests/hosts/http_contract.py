@@ -7,7 +7,15 @@ there"), seen from outside (``tests/hosts/support.py``, ``Site``). ``identify`` 
 
 from __future__ import annotations
 
-from . import contract_access, contract_control, contract_queues, contract_runs, contract_shapes, contract_threads
+from . import (
+    contract_access,
+    contract_control,
+    contract_metrics,
+    contract_queues,
+    contract_runs,
+    contract_shapes,
+    contract_threads,
+)
 
 __all__ = ["HTTP_CONTRACT"]
 
@@ -18,4 +26,5 @@ HTTP_CONTRACT = (
     *contract_control.CHECKS,
     *contract_access.CHECKS,
     *contract_shapes.CHECKS,
+    *contract_metrics.CHECKS,
 )

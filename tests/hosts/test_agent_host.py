@@ -18,6 +18,15 @@ def test_a_host_does_all_of_it() -> None:
     assert issubclass(BackgroundHost, AgentHost)
 
 
+def test_a_host_that_cannot_tell_says_so() -> None:
+    class Elsewhere(AgentHost):
+        pass
+
+    Elsewhere.__abstractmethods__ = frozenset()
+
+    assert Elsewhere().open_runs is None  # type: ignore[abstract]
+
+
 def test_jobs_are_values() -> None:
     request = RunRequest(correlation_id="r", agent_name="a")
 

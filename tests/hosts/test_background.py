@@ -66,13 +66,55 @@ def unreachable_for(seconds: float, call: Any) -> Any:
 @virtual_time
 @pytest.mark.parametrize("method", ["wait_turn", "begin_attempt"])
 async def test_a_store_that_is_back_soon_costs_no_run(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what asks for the turn nor what asks whether the run has begun is answered for a while."""
     async with bench([Text("Hello")]) as there:
-        for name in (method, "get_run"):
-            monkeypatch.setattr(there.sink, name, unreachable_for(20, getattr(there.sink, name)))
+        monkeypatch.setattr(there.sink, method, unreachable_for(20, getattr(there.sink, method)))
         await there.start()
 
         assert await there.done() == [("completed", None)]
+
+
+@virtual_time
+async def test_a_run_that_waits_long_outlives_a_short_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it had waited when the store went away."""
+    gate = Gate()
+    async with bench([Pause(gate), Text("One")], [Text("Two")]) as there:
+        wait_turn = there.sink.wait_turn
+
+        async def cut_off(*args: Any, **more: Any) -> bool:
+            await asyncio.sleep(100)
+            monkeypatch.setattr(there.sink, "wait_turn", unreachable_for(20, wait_turn))
+            raise UnavailableError("not now")
+
+        await there.start()
+        await asyncio.sleep(1)
+        monkeypatch.setattr(there.sink, "wait_turn", cut_off)
+        await there.start()
+        await asyncio.sleep(110)
+        gate.opened.set()
+
+        assert await there.done(2) == [("completed", None), ("completed", None)]
+
+
+@virtual_time
+async def test_a_beginning_that_was_not_heard_of_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt that it took is the one that is executed, and the agent is asked once."""
+    model = Model([Text("Hello")])
+    async with bench(agents=[make_agent(model)]) as there:
+        begin, numbers = there.sink.begin_attempt, list[int]()
+
+        async def unheard(*args: Any, **more: Any) -> Any:
+            attempt = await begin(*args, **more)
+            numbers.append(attempt.number)
+            if len(numbers) < 3:
+                raise UnavailableError("no answer in time")
+            return attempt
+
+        monkeypatch.setattr(there.sink, "begin_attempt", unheard)
+        await there.start()
+
+        assert await there.done() == [("completed", None)]
+        assert numbers == [1, 1, 1]
+        assert len(model.heard) == 1
 
 
 @virtual_time

@@ -89,7 +89,7 @@ async def test_runs_at_once_are_kept_apart() -> None:
 @virtual_time
 async def test_a_run_that_could_not_begin_begins_with_the_next_update(monkeypatch: pytest.MonkeyPatch) -> None:
     """The framework swallows what a callback raises."""
-    async with memory_sink() as sink:
+    async with memory_sink(give_up_s=0) as sink:
         callback, accept, failures = StreamCallback(sink), sink.accept_run, [UnavailableError("not now")]
 
         async def late(*args: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from streamsink.core.auth_settings import Auth
 from streamsink.core.errors import SettingsError
 from streamsink.core.identity import User
 from streamsink.core.secrets import SecretRing
@@ -23,6 +25,7 @@ from streamsink.testing.valkey import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KEY = "a-service-key-of-more-than-thirty-two-characters"
 ANN = User(subject="ann")
 SECRET = SecretRing({"a": "a-secret-of-more-than-thirty-two-characters"})
 REDIS = Settings(backend="redis", secret=SECRET)
@@ -64,6 +67,20 @@ async def test_it_serves_nothing_else(valkey: ValkeyServer, monkeypatch: pytest.
         assert (await http.post("/client/negotiate?hub=streamsink")).status_code == 401
         for path in ("/", "/api/index", "/api/agent/negotiate", "/api/static/index.html"):
             assert (await http.get(path)).status_code == 404
+
+
+@pytest.mark.service
+async def test_its_metrics_are_for_service_keys(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAM_REDIS_URL", valkey.url)
+    app = ClientGateway(settings=replace(REDIS, auth=Auth(service_keys=(KEY,))))
+    async with serving(app, lifespan=True) as url, httpx.AsyncClient(base_url=url) as http:
+        assert (await http.get("/api/metrics")).status_code == 401
+        assert (await http.get("/api/metrics", headers={"x-stream-service-key": "k" * 40})).status_code == 401
+        text = (await http.get("/api/metrics", headers={"x-stream-service-key": KEY})).text
+
+    assert "\nstreamsink_connections 0.0\n" in text
+    assert "\nstreamsink_slow_readers_total 0.0\n" in text
+    assert "open_runs" not in text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamsink.core.errors import ThreadDeletedError
@@ -17,7 +18,7 @@ from .background_support import bench
 if TYPE_CHECKING:
     import pytest
 
-JOB = Job(thread=T, request=RunRequest(correlation_id="r1", agent_name="Robot"), user_id="ann", prompt="Hi")
+JOB = Job(thread=T, request=RunRequest(correlation_id="r1", agent_name="Robot", call="c"), user_id="ann", prompt="Hi")
 
 
 @virtual_time
@@ -28,6 +29,18 @@ async def test_a_host_that_stops_meanwhile_ends_it() -> None:
         await start_if_accepted(there.sink, there.host, JOB)
 
         assert await there.done() == [("failed", "shutdown")]
+
+
+@virtual_time
+async def test_one_that_somebody_else_accepted_is_left_to_them() -> None:
+    """The same answer to an approval came again, and was accepted under another name."""
+    async with bench() as there:
+        await there.sink.accept_run(T, replace(JOB.request, call="another"))
+        await start_if_accepted(there.sink, there.host, JOB)
+
+        run = await there.sink.get_run(T, "r1")
+        assert run is not None
+        assert run.state == "accepted"
 
 
 @virtual_time

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,11 +12,19 @@ from streamsink.core.errors import UnavailableError
 from streamsink.core.identity import Request, User
 from streamsink.core.settings import Limits, Settings
 from streamsink.demo.scripted import Pause
+from streamsink.hosts import assembly
+from streamsink.hosts.api import Services
 from streamsink.hosts.background import BackgroundHost
 from streamsink.testing.clock import virtual_time
 
 from .contract_checking import assert_error
+from .contract_control import approve, asked, eraser
 from .support import make_agent, running_site
+
+if TYPE_CHECKING:
+    from streamsink.core.runs import RunRequest
+
+    from .support import Site
 
 
 @virtual_time
@@ -52,33 +61,81 @@ async def test_a_caller_who_is_gone_leaves_no_run_that_never_starts(monkeypatch:
 
 @virtual_time
 @pytest.mark.parametrize("has_happened", [True, False])
+async def test_an_answer_whose_acceptance_was_not_heard_of_counts_once(
+    has_happened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, model = eraser()
+    async with running_site(agent) as site:
+        thread = await site.thread()
+        await site.ask(thread)
+        request = await asked(site, thread)
+        with monkeypatch.context() as patched:
+            patched.setattr(site.sink, "accept_run", unheard(site, has_happened=has_happened))
+            assert_error(await approve(site, thread, request), 503, "unavailable")
+        again = await approve(site, thread, request)
+
+        assert again.status_code == 202
+        assert await site.done(thread, 2) == [("completed", None)] * 2
+        await asyncio.sleep(120)
+        assert await site.done(thread, 2) == [("completed", None)] * 2
+        assert len(model.heard) == 2
+
+
+def unheard(site: Site, *, has_happened: bool) -> Any:
+    """An acceptance whose answer does not come."""
+    accept = site.sink.accept_run
+
+    async def called(*args: Any) -> Any:
+        if has_happened:
+            await accept(*args)
+        raise UnavailableError("no answer in time")
+
+    return called
+
+
+@virtual_time
+@pytest.mark.parametrize("has_happened", [True, False])
 async def test_a_run_whose_acceptance_was_not_heard_of_is_executed_once(
     has_happened: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store does not answer in time, and the caller, who is told so, asks again with the same key."""
     async with running_site() as site:
         thread = await site.thread()
-        accept, get_run = site.sink.accept_run, site.sink.get_run
-
-        async def unheard(*args: Any) -> Any:
-            monkeypatch.setattr(site.sink, "accept_run", accept)
-            monkeypatch.setattr(site.sink, "get_run", fails_once)
-            if has_happened:
-                await accept(*args)
-            raise UnavailableError("no answer in time")
+        get_run = site.sink.get_run
 
         async def fails_once(*args: Any) -> Any:
             monkeypatch.setattr(site.sink, "get_run", get_run)
             raise UnavailableError("no answer in time")
 
-        monkeypatch.setattr(site.sink, "accept_run", unheard)
-        assert_error(await site.run(thread, idempotency_key="k"), 503, "unavailable")
+        with monkeypatch.context() as patched:
+            patched.setattr(site.sink, "accept_run", unheard(site, has_happened=has_happened))
+            assert_error(await site.run(thread, idempotency_key="k"), 503, "unavailable")
+        monkeypatch.setattr(site.sink, "get_run", fails_once)
         again = await site.run(thread, idempotency_key="k")
 
         assert again.status_code == 202
         assert await site.done(thread) == [("completed", None)]
         await asyncio.sleep(120)
         assert await site.done(thread) == [("completed", None)]
+
+
+@virtual_time
+@pytest.mark.parametrize("redelivery_s", [0, 60])
+async def test_a_run_that_waits_in_a_process_ends_with_it(redelivery_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that redelivers has its runs wait elsewhere: what dies with a process comes again."""
+    monkeypatch.setattr(assembly, "Services", partial(Services, redelivery_s=redelivery_s))
+    async with running_site() as site:
+        asked: list[RunRequest] = []
+        accept = site.sink.accept_run
+
+        async def noted(thread: str, request: RunRequest) -> Any:
+            asked.append(request)
+            return await accept(thread, request)
+
+        monkeypatch.setattr(site.sink, "accept_run", noted)
+        await site.run(await site.thread())
+
+        assert {request.lease_s for request in asked} == {0.0 if redelivery_s else site.sink.options.lease_s}
 
 
 def a_service(request: Request) -> User:

@@ -228,6 +228,7 @@ def test_the_address_is_announced_once_they_listen(monkeypatch: pytest.MonkeyPat
         ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "memory"}, "STREAM_HISTORY"),
         ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "redis"}, "STREAM_SECRET"),
         ({"STREAM_BACKEND": "redis"}, "STREAM_SECRET"),
+        ({"STREAM_BACKEND": "redis", "STREAM_STICKY_ROUTING": "yes"}, "STREAM_STICKY_ROUTING"),
     ],
 )
 def test_what_several_processes_need_is_asked_for_first(

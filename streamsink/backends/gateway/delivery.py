@@ -25,10 +25,11 @@ from streamsink.core.delivery import (
     Subscribes,
 )
 from streamsink.core.errors import UnavailableError
+from streamsink.core.measures import Measures
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from streamsink.core.events import Event
@@ -60,7 +61,7 @@ class GatewayBounds:
     access_token_s: int = 3600
 
 
-class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsMembers):
+class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsMembers, Measures):
     """A hub, the application that clients reach it through, and the tokens that let them in.
 
     Args:
@@ -183,6 +184,14 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
     async def check(self) -> None:
         if self._is_closed or self.hub.is_draining:
             raise UnavailableError("the gateway is going away")
+
+    def measure(self) -> Mapping[str, int]:
+        """Readers that were too slow."""
+        return {"slow_readers": self.hub.slow_readers}
+
+    def levels(self) -> Mapping[str, int]:
+        """Connections."""
+        return {"connections": len(self.hub)}
 
     async def drain(self) -> None:
         self._turn.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from streamsink.core.endings import PRODUCER_LOST, QUEUE_TIMEOUT
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Envelope, Terminal
 from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
@@ -39,6 +40,10 @@ class RunEntry:
 
     Args:
         deadline_ms: when a sweep ends the state that it is in.
+        lease_s: how long its producer may be silent; 0: it has not begun, and nobody in particular will execute it.
+        kept_until_ms: while it has not begun: when whoever accepted it is taken for dead, unless it waits.
+        waiting: so many wait for its turn.
+        call: the name of the call that accepted it, and then of the one that began its present attempt.
         said: how many events its present attempt has, for timelines that place events by attempt.
     """
 
@@ -48,6 +53,8 @@ class RunEntry:
     redelivery_s: float
     deadline_ms: float
     lease_s: float = 0.0
+    kept_until_ms: float = 0.0
+    waiting: int = 0
     state: RunState = "accepted"
     attempt: int = 0
     said: int = 0
@@ -55,6 +62,7 @@ class RunEntry:
     terminal: Terminal | None = None
     last: LastBatch | None = None
     key: str | None = None
+    call: str = ""
 
     def view(self) -> Run:
         """The run as callers see it."""
@@ -78,9 +86,28 @@ class RunEntry:
             return 1
         return self.last.first_n + self.last.count
 
-    def begin(self, attempt: int, lease_s: float, now_ms: int) -> None:
+    def keep(self, now_ms: int) -> None:
+        """Whoever accepted it lives."""
+        self.kept_until_ms = now_ms + self.lease_s * 1000
+
+    def ending(self, now_ms: int) -> Terminal | None:
+        """How a sweep ends it now; None: its time is not over."""
+        is_over = self.deadline_ms <= now_ms
+        if self.state != "accepted":
+            return PRODUCER_LOST if is_over else None
+        if is_over:
+            return QUEUE_TIMEOUT
+        is_kept = not self.lease_s or self.waiting or self.kept_until_ms > now_ms
+        return None if is_kept else PRODUCER_LOST
+
+    def is_made(self, state: RunState, call: str) -> bool:
+        """Whether it is in this state, and was brought there by this very call."""
+        return self.state == state and call != "" and call == self.call
+
+    def begin(self, attempt: int, lease_s: float, now_ms: int, call: str = "") -> None:
         """A further attempt, with this number."""
         self.state = "executing"
+        self.call = call
         self.attempt = attempt
         self.said = 0
         self.lease(lease_s, now_ms)
@@ -142,8 +169,11 @@ class RunTable:
             queued=request.queue_limit is not None,
             redelivery_s=request.redelivery_s,
             deadline_ms=now_ms + request.queue_timeout_s * 1000,
+            lease_s=request.lease_s,
             key=request.idempotency_key,
+            call=request.call,
         )
+        entry.keep(now_ms)
         self._open[entry.correlation_id] = entry
         if entry.key is not None:
             self._keys[entry.key] = (entry.correlation_id, request.fingerprint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from streamsink.core.endings import CANCELLED, PRODUCER_LOST, QUEUE_TIMEOUT, message_of
+from streamsink.core.endings import CANCELLED, message_of
 from streamsink.core.errors import InvalidRequestError, RunClosedError, StaleAttemptError
 from streamsink.core.events import AGENT_INTERRUPTED, Event, Record, Terminal
 from streamsink.core.runs import Accepted, Appended, Attempt, Batch, Cancelled, Interrupted, RunRequest
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from streamsink.backends.process.runs import LastBatch, RunEntry, RunTable
 
 __all__ = ["ThreadRuns"]
-
-_ENDINGS = {"accepted": QUEUE_TIMEOUT, "executing": PRODUCER_LOST, "interrupted": PRODUCER_LOST}
 
 
 class ThreadRuns(ABC):
@@ -56,15 +54,17 @@ class ThreadRuns(ABC):
         """``Timeline.accept_run``."""
         entry, fresh = self.runs.accept(request, now_ms)
         records = (request.message,) if fresh and request.message is not None else ()
+        fresh = fresh or entry.is_made("accepted", request.call)
         return Accepted(entry.view(), fresh, self._write(entry, records, now_ms))
 
-    def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int) -> Attempt:
+    def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int, call: str = "") -> Attempt:
         """``Timeline.begin_attempt``."""
         entry = self.runs.get(correlation_id)
         if entry.terminal is not None:
             return Attempt(number=entry.attempt, cancel=entry.cancel, terminal=entry.terminal)
-        self.runs.check_turn(entry)
-        entry.begin(self._next_attempt(entry, now_ms), lease_s, now_ms)
+        if not entry.is_made("executing", call):
+            self.runs.check_turn(entry)
+            entry.begin(self._next_attempt(entry, now_ms), lease_s, now_ms, call)
         return Attempt(number=entry.attempt, cancel=entry.cancel)
 
     def append(self, batch: Batch, now_ms: int) -> Appended:
@@ -124,12 +124,13 @@ class ThreadRuns(ABC):
         """``Timeline.sweep`` for this thread."""
         events: list[Event] = []
         for entry in self.runs.open():
-            if entry.deadline_ms > now_ms:
+            ending = entry.ending(now_ms)
+            if ending is None:
                 continue
             if entry.state == "executing" and entry.redelivery_s > 0:
                 events.extend(self.interrupt(entry.correlation_id, entry.attempt, now_ms).events)
             else:
-                events.extend(self._end(entry, _ENDINGS[entry.state], now_ms))
+                events.extend(self._end(entry, ending, now_ms))
         return tuple(events)
 
     def _end(self, entry: RunEntry, terminal: Terminal, now_ms: int) -> tuple[Event, ...]:

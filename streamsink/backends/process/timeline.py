@@ -76,11 +76,13 @@ class ProcessTimeline(Timeline, Generic[_Thread]):
         self._resize(log)
         return accepted
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
-        return self._known(thread).begin_attempt(correlation_id, lease_s, self._runtime.now_ms())
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
+        return self._known(thread).begin_attempt(correlation_id, lease_s, self._runtime.now_ms(), call)
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         turn = asyncio.Event()
+        entry = self._known(thread).runs.get(correlation_id)
+        entry.waiting += 1
         self._waiting.setdefault(thread, set()).add(turn)
         try:
             async with asyncio.timeout(timeout_s):
@@ -90,6 +92,8 @@ class ProcessTimeline(Timeline, Generic[_Thread]):
         except TimeoutError:
             return False
         finally:
+            entry.waiting -= 1
+            entry.keep(self._runtime.now_ms())
             self._waiting[thread].discard(turn)
             if not self._waiting[thread]:
                 del self._waiting[thread]

@@ -97,6 +97,10 @@ class ClusterStore(Store):
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def servers(self) -> Sequence[RedisStore]:
+        await self._topology.refresh()
+        return [self._at(address) for address in sorted(self._topology.masters)]
+
     async def aclose(self) -> None:
         self._is_closed = True
         await self._tasks.aclose(grace_s=self._timeout_s)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from streamsink.backends.redis.local import LocalConnections
 from streamsink.backends.redis.remote import RemoteDelivery
 from streamsink.core.delivery import ASGIApp, ServesClients, ServesSockets, Subscribes
+from streamsink.core.measures import Measures
 from streamsink.core.runtime import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from streamsink.backends.gateway.delivery import GatewayDelivery
@@ -28,7 +29,7 @@ _log = logging.getLogger("streamsink")
 _REFRESH_EVERY_S: Final = 1_200.0
 
 
-class RedisDelivery(RemoteDelivery, ServesClients, ServesSockets, Subscribes):
+class RedisDelivery(RemoteDelivery, ServesClients, ServesSockets, Subscribes, Measures):
     """A gateway node.
 
     Args:
@@ -93,6 +94,14 @@ class RedisDelivery(RemoteDelivery, ServesClients, ServesSockets, Subscribes):
 
     def socket_protocol(self, on_lost: Callable[[asyncio.Protocol], None]) -> asyncio.Protocol:
         return self._gateway.socket_protocol(on_lost)
+
+    def measure(self) -> Mapping[str, int]:
+        """As of this node's gateway."""
+        return self._gateway.measure()
+
+    def levels(self) -> Mapping[str, int]:
+        """As of this node's gateway."""
+        return self._gateway.levels()
 
     async def check(self) -> None:
         await self._gateway.check()

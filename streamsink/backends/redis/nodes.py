@@ -29,6 +29,10 @@ _log = logging.getLogger("streamsink")
 # A script like all others, so that letters share round trips. Answers how many clients listen.
 _SEND: Final = Script.of("return redis.call('SPUBLISH', KEYS[1], ARGV[1])")
 _LOST: Final = Answer("lost")
+_UNHEARD: Final = Answer("unheard")
+# A node whose connection was cut listens again sooner than all of this, since it waits for two seconds at most between
+# two tries (subscriber.py); one that has died does not.
+_RECONNECTING_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 _ERRORS: Final[dict[str, tuple[type[StreamSinkError], str]]] = {
     ConnectionGoneError.code: (ConnectionGoneError, "there is no such connection"),
     ForbiddenError.code: (ForbiddenError, "this connection belongs to somebody else"),
@@ -50,6 +54,11 @@ class Listener(Protocol):
 
 class Listens(Protocol):
     """What is needed of the subscriber."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it hears anything, as far as one knows."""
+        ...
 
     async def listen(self, channel: bytes, listener: Listener) -> None:
         """Return when the next message of the channel reaches the listener.
@@ -148,7 +157,7 @@ class Nodes:
         """Have a node do something with a connection that it has; returns when that is done.
 
         Raises:
-            ConnectionGoneError: it has none such, or nobody listens there: the node is gone.
+            ConnectionGoneError: it has none such, or nobody listens there for a while: the node is gone.
             ForbiddenError: it is somebody else's.
             UnavailableError: it cannot, or did not answer; it may have been done, and may be asked for again.
             TooLargeError: more than a letter holds.
@@ -158,14 +167,28 @@ class Nodes:
             return
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = await self._ask_once(node_id, request)
-                while answer is _LOST:
-                    answer = await self._ask_once(node_id, request)
+                answer = await self._answer(node_id, request)
         except TimeoutError:
             raise UnavailableError("the connection's node did not answer in time") from None
         if answer.error is not None:
             kind, text = _ERRORS.get(answer.error, _UNABLE)
             raise kind(text)
+
+    async def _answer(self, node_id: str, request: Request) -> Answer:
+        waits_s = iter(_RECONNECTING_S)
+        while (answer := await self._ask_once(node_id, request)) in (_LOST, _UNHEARD):
+            if answer is _UNHEARD:
+                wait_s = next(waits_s, None)
+                if wait_s is None:
+                    raise self._absence()
+                await asyncio.sleep(wait_s)
+        return answer
+
+    def _absence(self) -> StreamSinkError:
+        """What it means that nobody listens. What has cut off this node may have cut off that one as well."""
+        if self._subscriber.is_connected:
+            return ConnectionGoneError("the node of this connection is gone")
+        return UnavailableError("the connection's node cannot be reached now; try again")
 
     async def _ask_once(self, node_id: str, request: Request) -> Answer:
         if self._is_closed:
@@ -175,7 +198,7 @@ class Nodes:
         self._asked[question.id] = answer
         try:
             if not await self._send(node_id, question):
-                raise ConnectionGoneError("the node of this connection is gone")
+                return _UNHEARD
             return await answer
         finally:
             del self._asked[question.id]

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.delivery import ServesClients, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
+from streamsink.core.measures import Measures
 from streamsink.plugins import BackendContext, BackendSpec, TimelineSpec, hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.checks import Check
     from streamsink.core.sink import StreamSink
     from streamsink.core.timeline import Timeline
 
@@ -18,14 +23,27 @@ if TYPE_CHECKING:
 @hookimpl
 def streamsink_backends() -> list[BackendSpec]:
     """The backend ``redis``."""
-    abilities = frozenset({ServesClients, Subscribes})
-    return [BackendSpec(name="redis", factory=_make_sink, settings=RedisSettings, abilities=abilities)]
+    spec = BackendSpec(
+        name="redis",
+        factory=_make_sink,
+        settings=RedisSettings,
+        abilities=frozenset({Measures, ServesClients, Subscribes}),
+        checks=_checks,
+        check_workers=_check_workers,
+    )
+    return [spec]
 
 
 @hookimpl
 def streamsink_timelines() -> list[TimelineSpec]:
     """The timeline ``redis``."""
-    return [TimelineSpec(name="redis", factory=_make_timeline, settings=RedisSettings)]
+    return [TimelineSpec(name="redis", factory=_make_timeline, settings=RedisSettings, checks=_checks)]
+
+
+def _check_workers(own: RedisSettings) -> None:
+    if own.sticky_routing == "yes":
+        expected = "`no` with --workers, which share a port, so that no balancer can choose one; or start several nodes"
+        raise SettingsError("STREAM_STICKY_ROUTING", expected)
 
 
 def _check_installed() -> None:
@@ -49,3 +67,10 @@ def _make_sink(context: BackendContext, own: RedisSettings) -> StreamSink:
     # A worker that only publishes needs no gateway, nor what one is made of.
     has_gateway = find_spec("websockets") is not None
     return redis_sink(context.settings, own, context.runtime, has_gateway=has_gateway)
+
+
+def _checks(context: BackendContext, own: RedisSettings) -> AbstractAsyncContextManager[Sequence[Check]]:
+    _check_installed()
+    from streamsink.backends.redis.checks import redis_checks
+
+    return redis_checks(own, context.runtime)

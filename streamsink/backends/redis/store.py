@@ -85,6 +85,14 @@ class Store(ABC):
         """
 
     @abstractmethod
+    async def servers(self) -> Sequence[RedisStore]:
+        """The servers that are written to, each as a store of its own, which belongs to this one.
+
+        Raises:
+            UnavailableError: nobody knows them now.
+        """
+
+    @abstractmethod
     async def aclose(self) -> None:
         """End what waits; idempotent."""
 
@@ -201,6 +209,9 @@ class RedisStore(Store):
         with self.mapped():
             async with asyncio.timeout(self._timeout_s):
                 await self.client.set(key, b"1", ex=_READY_S)
+
+    async def servers(self) -> Sequence[RedisStore]:
+        return (self,)
 
     async def _reconnect(self) -> None:
         """Connections to a server that is no master any more are of no use, although they work."""

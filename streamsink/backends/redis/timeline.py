@@ -92,24 +92,29 @@ class RedisTimeline(Timeline, KeepsDocuments):
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         # Before the run is there: a thread that is looked at in vain costs less than a run that nobody ends.
-        await self._open.note(thread, self._runtime.now_ms() + request.queue_timeout_s * 1000)
+        look_s = min(request.queue_timeout_s, request.lease_s or request.queue_timeout_s)
+        await self._open.note(thread, self._runtime.now_ms() + look_s * 1000)
         message = () if request.message is None else (request.message.target, request.message.body)
-        described = (*_described(thread, request), self._runtime.new_id())
+        described = (*_described(thread, request), request.call or self._runtime.new_id())
         reply = await self._run(self._scripts.accept, thread, *self._kept, *described, *message)
         return replies.accepted(reply)
 
-    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float) -> Attempt:
+    async def begin_attempt(self, thread: str, correlation_id: str, *, lease_s: float, call: str = "") -> Attempt:
         await self._open.note(thread, self._runtime.now_ms() + lease_s * 1000)
-        return replies.attempt(await self._run(self._scripts.begin, thread, self._ttl_s, correlation_id, lease_s))
+        args = (self._ttl_s, correlation_id, lease_s, call or self._runtime.new_id())
+        return replies.attempt(await self._run(self._scripts.begin, thread, *args))
 
     async def wait_turn(self, thread: str, correlation_id: str, *, timeout_s: float) -> bool:
         try:
             async with asyncio.timeout(timeout_s):
-                while not (await self._run(self._scripts.turn, thread, correlation_id))[0]:
-                    await self._turns.wait(thread, timeout_s=self._runtime.jittered(_LOOK_EVERY_S))
+                while True:
+                    is_turn, lease_ms = await self._run(self._scripts.turn, thread, correlation_id)
+                    if is_turn:
+                        return True
+                    look_s = min(_LOOK_EVERY_S, lease_ms / 3000 or _LOOK_EVERY_S)
+                    await self._turns.wait(thread, timeout_s=self._runtime.jittered(look_s))
         except TimeoutError:
             return False
-        return True
 
     async def append(self, thread: str, batch: Batch) -> Appended:
         seen = ("", "") if batch.seen is None else (batch.seen.epoch, batch.seen.seq)
@@ -214,6 +219,7 @@ def _described(thread: str, request: RunRequest) -> tuple[Any, ...]:
         "" if request.queue_limit is None else request.queue_limit,
         request.queue_timeout_s,
         request.redelivery_s,
+        request.lease_s,
     )
 
 

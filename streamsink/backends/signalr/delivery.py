@@ -10,8 +10,9 @@ from streamsink.backends.gateway.negotiate import client_url
 from streamsink.backends.signalr.replies import ServiceError
 from streamsink.backends.signalr.rest import HubApi, message
 from streamsink.backends.signalr.tokens import client_audience, signalr_user_id
-from streamsink.core.delivery import ConnectInfo, Delivery, ListsMembers, Measures
+from streamsink.core.delivery import ConnectInfo, Delivery, ListsMembers
 from streamsink.core.errors import ConnectionGoneError, PartlyDeliveredError, UnavailableError
+from streamsink.core.measures import Measures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

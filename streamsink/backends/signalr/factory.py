@@ -9,7 +9,6 @@ from streamsink.backends.signalr.connection_string import AccessKey, ConnectionS
 from streamsink.backends.signalr.credentials import Credentials, KeyCredentials
 from streamsink.backends.signalr.delivery import SignalRDelivery
 from streamsink.backends.signalr.entra import EntraCredentials, token_source
-from streamsink.backends.signalr.meter import Meter
 from streamsink.backends.signalr.retries import RetryPolicy
 from streamsink.backends.signalr.tokens import KeyRing
 from streamsink.core.composed import ComposedSink
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from streamsink.core.settings import Settings
     from streamsink.core.timeline import Timeline
 
-__all__ = ["signalr_delivery", "signalr_sink"]
+__all__ = ["credentials_of", "signalr_delivery", "signalr_sink"]
 
 # At most nine messages per second and run, each of which is billed; our own gateway's window allows forty.
 _WINDOW_S: Final = 0.11
@@ -47,13 +46,11 @@ def signalr_sink(
     options = PublishOptions.from_settings(settings, window_s=_WINDOW_S)
     if options.max_event_bytes > _MAX_EVENT_BYTES:
         raise SettingsError("STREAM_MAX_EVENT_BYTES", f"at most {_MAX_EVENT_BYTES} while STREAM_BACKEND is `signalr`")
-    delivery = signalr_delivery(settings, own, runtime, meter=Meter(options.pacer), **client)
+    delivery = signalr_delivery(settings, own, runtime, **client)
     return ComposedSink(timeline, delivery, options=options, runtime=runtime)
 
 
-def signalr_delivery(
-    settings: Settings, own: SignalRSettings, runtime: Runtime, *, meter: Meter | None = None, **client: Any
-) -> SignalRDelivery:
+def signalr_delivery(settings: Settings, own: SignalRSettings, runtime: Runtime, **client: Any) -> SignalRDelivery:
     """The delivery alone.
 
     Args:
@@ -63,21 +60,29 @@ def signalr_delivery(
         SettingsError, MissingExtraError: as ``signalr_sink``.
     """
     service = own.service
-    credentials = _credentials(own, service, lambda: runtime.now_ms() / 1000)
+    credentials = credentials_of(own, service, lambda: runtime.now_ms() / 1000)
     # A run's lease is renewed between two sends: waiting for the service must not outlast it.
     patience_s = min(_LONGEST_PATIENCE_S, settings.times.lease_s / 3)
     policy = RetryPolicy(timeout_s=min(own.timeout_s, patience_s), retries=own.retries, patience_s=patience_s)
     return SignalRDelivery(
         service,
         own.hub_name,
-        SignalRClient(credentials, policy=policy, meter=meter, runtime=runtime, **client),
+        SignalRClient(credentials, policy=policy, runtime=runtime, **client),
         credentials,
         token_lifetime_s=settings.times.token_lifetime_s,
         patience_s=patience_s,
     )
 
 
-def _credentials(own: SignalRSettings, service: ConnectionString, clock: Callable[[], float]) -> Credentials:
+def credentials_of(own: SignalRSettings, service: ConnectionString, clock: Callable[[], float]) -> Credentials:
+    """What proves who calls.
+
+    Args:
+        clock: seconds since 1970.
+
+    Raises:
+        SettingsError, MissingExtraError: as ``signalr_sink``.
+    """
     second = own.second_connection_string
     if not isinstance(service.credential, AccessKey):
         if second is not None:

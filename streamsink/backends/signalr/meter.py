@@ -6,8 +6,6 @@ import threading
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from streamsink.core.coalescer import Pacer
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,12 +29,10 @@ class Meter:
     another process, are not seen: ``billed`` is an estimate, and the service's own metrics are the bill.
 
     Args:
-        pacer: knows what merging has saved.
         max_groups: whose connections are remembered; the group least recently used is forgotten first.
     """
 
-    def __init__(self, pacer: Pacer | None = None, *, max_groups: int = 10_000) -> None:
-        self._pacer = pacer or Pacer()
+    def __init__(self, *, max_groups: int = 10_000) -> None:
         self._max_groups = max_groups
         self._lock = threading.Lock()
         self._groups: OrderedDict[str, set[str]] = OrderedDict()
@@ -86,7 +82,7 @@ class Meter:
 
     def measure(self) -> dict[str, int]:
         """Everything since the start: ``messages`` and ``bytes`` sent, ``billed`` messages, those among the sent whose
-        receivers are not known, ``saved`` by merging, and each ``Count``."""
+        receivers are not known, and each ``Count``."""
         names = ("messages", "bytes", "billed", "unknown_receivers", "refused", "failed", "retried", "throttled")
         with self._lock:
-            return {**{name: self._counts[name] for name in names}, "saved": self._pacer.merged}
+            return {name: self._counts[name] for name in names}

@@ -18,6 +18,7 @@ from streamsink.core.errors import (
     UnavailableError,
 )
 from streamsink.core.identity import User
+from streamsink.core.measures import COUNTERS, LEVELS
 
 from .support import KEY, ManualClock, RecordingTransport, make_event, make_ids, settle
 
@@ -137,3 +138,12 @@ def test_wrong_arguments_are_told() -> None:
         GatewayDelivery([])
     with pytest.raises(InvalidRequestError):
         GatewayDelivery([KEY], hub="1bad", bounds=GatewayBounds())
+
+
+async def test_connections_and_slow_readers_are_counted(delivery: GatewayDelivery) -> None:
+    connect(delivery)
+    delivery.hub.slow_readers = 3
+
+    assert (delivery.measure(), delivery.levels()) == ({"slow_readers": 3}, {"connections": 1})
+    assert delivery.measure().keys() <= COUNTERS.keys()
+    assert delivery.levels().keys() <= LEVELS.keys()

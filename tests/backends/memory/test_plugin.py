@@ -10,6 +10,7 @@ from streamsink.backends.memory.settings import MemorySettings
 from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
+from streamsink.core.measures import Measures
 from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Settings
 from streamsink.plugins import BackendContext
@@ -28,7 +29,7 @@ async def test_the_backend_has_the_abilities_that_it_names() -> None:
     async with spec.make(context(window_ms=50, history="memory")) as sink:
         assert (spec.name, spec.one_process) == ("memory", True)
         assert all(sink.ability(ability) is not None for ability in spec.abilities)
-        assert spec.abilities == {ListsMembers, ServesClients, Subscribes}
+        assert spec.abilities == {ListsMembers, Measures, ServesClients, Subscribes}
         assert sink.options.window_s == 0.05
 
 

@@ -16,6 +16,7 @@ from streamsink.backends.redis.keys import Keys
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.delivery import ServesClients, ServesSockets
 from streamsink.core.identity import User
+from streamsink.core.runs import RunRequest
 from streamsink.core.runtime import Runtime
 from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Settings, Times
@@ -126,7 +127,8 @@ class Process:
 
 @asynccontextmanager
 async def in_a_process(what: str, place: Place) -> AsyncIterator[Process]:
-    """``gateway``: says its URL; ``producer``: begins a run on ``thread`` that does not end, and says its id."""
+    """``gateway``: says its URL; ``producer``: begins a run on ``thread`` that does not end, ``waiter``: accepts one
+    that waits for its turn there; each says its id."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -162,5 +164,15 @@ async def _producer(place: Place) -> None:
         await asyncio.Event().wait()
 
 
+async def _waiter(place: Place) -> None:
+    async with place.sink(has_gateway=False) as sink:
+        waits = RunRequest(correlation_id="waits", agent_name="agent", queue_limit=8, lease_s=LEASE_S)
+        await sink.accept_run("thread", waits)
+        turn = asyncio.create_task(sink.wait_turn("thread", waits.correlation_id, timeout_s=60))
+        await asyncio.sleep(3 * LEASE_S)
+        print(waits.correlation_id, flush=True)  # noqa: T201
+        await turn
+
+
 if __name__ == "__main__":
-    asyncio.run({"gateway": _gateway, "producer": _producer}[sys.argv[1]](Place(*sys.argv[2:])))
+    asyncio.run({"gateway": _gateway, "producer": _producer, "waiter": _waiter}[sys.argv[1]](Place(*sys.argv[2:])))

@@ -26,6 +26,7 @@ class Network:
         self.is_lost: Callable[[bytes], bool] = lambda payload: False
         self.failure: Exception | None = None
         self.sent: list[bytes] = []
+        self.is_connected = True
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Any] = ()) -> int:
         assert "SPUBLISH" in script.source
@@ -56,6 +57,8 @@ class Network:
 
 class Subscriptions:
     """A subscriber on redis-py: one task reads."""
+
+    is_connected = True
 
     def __init__(self, client: Redis) -> None:
         self._pubsub = client.pubsub()

@@ -158,7 +158,30 @@ async def test_a_node_that_is_gone_has_no_connections() -> None:
         for node_id in ("there", "never"):
             with pytest.raises(ConnectionGoneError, match="node of this connection is gone"):
                 await nodes.here.ask(node_id, REQUEST)
-        assert asyncio.get_running_loop().time() == began
+        assert asyncio.get_running_loop().time() - began < 2 * 3
+
+
+@virtual_time
+async def test_a_node_that_comes_back_soon_was_not_gone() -> None:
+    """Its connection was cut, and it subscribes anew."""
+    async with pair() as nodes:
+        nodes.network.unlisten(KEYS.node("there"), nodes.there)
+        asked = asyncio.create_task(nodes.here.ask("there", REQUEST))
+        await asyncio.sleep(2)
+        await nodes.there.start()
+        await asked
+
+    assert [done[0] for done in nodes.connections.done] == ["join"]
+
+
+@virtual_time
+async def test_who_is_cut_off_calls_nobody_gone() -> None:
+    """Redis' channels may be away for all."""
+    async with pair() as nodes:
+        nodes.network.unlisten(KEYS.node("there"), nodes.there)
+        nodes.network.is_connected = False
+        with pytest.raises(UnavailableError, match="try again"):
+            await nodes.here.ask("there", REQUEST)
 
 
 @virtual_time

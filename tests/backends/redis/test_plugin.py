@@ -15,10 +15,11 @@ from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.core.delivery import ListsMembers, ServesClients, ServesSockets, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
 from streamsink.core.identity import User
+from streamsink.core.measures import Measures
 from streamsink.core.runtime import Runtime
 from streamsink.core.variables import variables
 from streamsink.opening import open_sink
-from streamsink.plugins import BackendContext, backends, create_plugin_manager, load_settings, timelines
+from streamsink.plugins import BackendContext, backends, check_workers, create_plugin_manager, load_settings, timelines
 
 SECRET = f"k1:{'s' * 48}"
 ENVIRON = {"STREAM_BACKEND": "redis", "STREAM_SECRET": SECRET, "STREAM_REDIS_URL": "redis://127.0.0.1:1/3"}
@@ -35,7 +36,7 @@ def test_it_is_offered_for_several_processes() -> None:
     spec = backends(create_plugin_manager())["redis"]
 
     assert not spec.one_process
-    assert spec.abilities == {ServesClients, Subscribes}
+    assert spec.abilities == {Measures, ServesClients, Subscribes}
 
 
 async def test_a_sink_is_made_without_a_connection() -> None:
@@ -108,6 +109,16 @@ async def test_a_wrong_url_is_refused_and_not_shown(url: str) -> None:
 async def test_wrong_settings_are_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         open_sink(environ={**ENVIRON, name: value})
+
+
+def test_workers_that_share_a_port_cannot_be_sticky() -> None:
+    """A client's requests come to any of them, whatever the balancer does."""
+    manager = create_plugin_manager()
+    settings = load_settings(ENVIRON, manager)
+    check_workers(manager, settings, ENVIRON)
+
+    with pytest.raises(SettingsError, match=r"STREAM_STICKY_ROUTING should be `no` with --workers"):
+        check_workers(manager, settings, {**ENVIRON, "STREAM_STICKY_ROUTING": "yes"})
 
 
 def test_the_table_in_the_docs_is_the_code() -> None:

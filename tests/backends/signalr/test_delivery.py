@@ -12,10 +12,11 @@ import jwt
 import pytest
 
 from streamsink.backends.signalr.delivery import SignalRDelivery
-from streamsink.core.delivery import ListsMembers, Measures
+from streamsink.core.delivery import ListsMembers
 from streamsink.core.errors import ConnectionGoneError, UnavailableError
 from streamsink.core.events import Terminal
 from streamsink.core.identity import User
+from streamsink.core.measures import Measures
 from streamsink.testing.checking import batch, begun, events_of
 from streamsink.testing.clock import virtual_runtime, virtual_time
 
@@ -133,7 +134,7 @@ async def test_text_that_comes_while_a_send_is_in_flight_becomes_one_message() -
         texts = [body["arguments"][0]["text"] for body in w.sent() if body["target"] == "agentMessage"]
 
         assert texts == ["a", "b", "cdef"]
-        assert w.delivery.measure()["saved"] == 3
+        assert w.sink.measure()["saved"] == 3
 
 
 @virtual_time

@@ -14,9 +14,10 @@ from streamsink.backends.redis.timeline import RedisTimeline
 from streamsink.backends.signalr.delivery import SignalRDelivery
 from streamsink.backends.signalr.settings import SignalRSettings
 from streamsink.core.composed import ComposedSink
-from streamsink.core.delivery import ListsMembers, Measures, ServesClients, Subscribes
+from streamsink.core.delivery import ListsMembers, ServesClients, Subscribes
 from streamsink.core.errors import MissingExtraError, SettingsError
 from streamsink.core.identity import User
+from streamsink.core.measures import Measures
 from streamsink.core.variables import variables
 from streamsink.opening import open_sink
 from streamsink.plugins import BackendContext, backends, create_plugin_manager, load_settings, timelines
@@ -45,8 +46,8 @@ def test_it_is_offered_for_several_processes() -> None:
 async def test_a_sink_is_made_without_a_connection() -> None:
     async with open_sink(environ=ENVIRON) as sink:
         assert isinstance(sink, ComposedSink)
-        for ability in (ListsMembers, Measures):
-            assert isinstance(sink.ability(ability), SignalRDelivery)
+        assert isinstance(sink.ability(ListsMembers), SignalRDelivery)
+        assert sink.ability(Measures) is sink
         assert sink.ability(ServesClients) is None
         assert sink.ability(Subscribes) is None
         assert isinstance(sink.ability(MemoryTimeline), MemoryTimeline)

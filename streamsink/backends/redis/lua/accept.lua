@@ -1,9 +1,9 @@
--- ARGV: keep, ttl, correlation id, agent, prefix, key, fingerprint, queue limit, queue timeout, redelivery, the name of
--- this very call; target, body
+-- ARGV: keep, ttl, correlation id, agent, prefix, key, fingerprint, queue limit, queue timeout, redelivery, lease,
+-- the name of this very call; target, body
 -- Answers whether this call has made the run, also when it is repeated because its answer was lost: whoever is told so
 -- executes it, and nobody else does.
 local keep, ttl_s, id, agent, prefix = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local key, fingerprint, limit, call = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[11]
+local key, fingerprint, limit, call = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[12]
 if is_deleted() then return { 'DELETED' } end
 
 if key ~= '' then
@@ -15,7 +15,7 @@ if key ~= '' then
   end
 end
 local run = load_run(id)
-if run then return { 'OK', run.call == call and 1 or 0, view(id, run), {} } end
+if run then return { 'OK', run.state == 'accepted' and run.call == call and 1 or 0, view(id, run), {} } end
 
 local open = load_list('open')
 if limit then
@@ -30,9 +30,10 @@ end
 local now = now_ms()
 run = {
   agent = agent, queued = limit ~= nil, redelivery_s = tonumber(ARGV[10]), state = 'accepted', attempt = 0,
-  deadline = now + tonumber(ARGV[9]) * 1000, lease_s = 0, cancel = false, key = key ~= '' and key or nil,
+  deadline = now + tonumber(ARGV[9]) * 1000, lease_s = tonumber(ARGV[11]), cancel = false, key = key ~= '' and key or nil,
   call = call,
 }
+if run.lease_s > 0 then keep_waiting(run, now) end
 save_run(id, run)
 redis.call('HSET', HASH, 'p:' .. id, prefix)
 open[#open + 1] = id
@@ -41,9 +42,9 @@ if key ~= '' then redis.call('HSET', HASH, 'k:' .. key, cmsgpack.pack({ id, fing
 redis.call('EXPIRE', HASH, ttl_s)
 
 local events = {}
-if ARGV[12] then
+if ARGV[13] then
   local head = load_head()
   follow_server(head, now)
-  events = append_events(head, { ARGV[12], ARGV[13] }, keep, ttl_s)
+  events = append_events(head, { ARGV[13], ARGV[14] }, keep, ttl_s)
 end
 return { 'OK', 1, view(id, run), events }

@@ -158,6 +158,16 @@ local function lease(run, lease_s, now)
   run.lease_s, run.deadline = lease_s, now + lease_s * 1000
 end
 
+-- A run that has not begun: whoever accepted it lives.
+local function keep_waiting(run, now)
+  run.kept_until = now + run.lease_s * 1000
+end
+
+-- When a sweep ends the state that a run is in.
+local function ends_at(run)
+  return run.kept_until and math.min(run.kept_until, run.deadline) or run.deadline
+end
+
 -- Whether no earlier run makes this one wait.
 local function is_turn(id, run)
   if not run.queued then return true end

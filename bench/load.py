@@ -186,7 +186,7 @@ def _negotiate(port: int, auth: str, count: int) -> list[tuple[str, str]]:
 def _join(port: int, pairs: list[tuple[str, str]]) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         for group, connection_id in pairs:
-            connection.sendall(feed.record(feed.JOIN, group.encode(), body=connection_id.encode()))
+            connection.sendall(feed.record(feed.JOIN, group, member=connection_id))
         connection.sendall(feed.record(feed.STATS))
         connection.recv(65_536)
 

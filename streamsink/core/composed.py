@@ -74,15 +74,20 @@ class ComposedSink(StreamSink, Measures):
 
     def measure(self) -> Mapping[str, int]:
         """What is counted here, and what its parts count."""
-        own = {"saved": self.options.pacer.merged}
+        own = {
+            "saved": self.options.pacer.merged,
+            "redelivered": self._outgoing.redelivered,
+            "undelivered": self._outgoing.undelivered,
+        }
         return own | {name: count for part in self._measured() for name, count in part.measure().items()}
 
     def levels(self) -> Mapping[str, int]:
-        """How much is in its parts."""
-        return {name: count for part in self._measured() for name, count in part.levels().items()}
+        """How much is here, and in its parts."""
+        own = {"late": self._outgoing.waiting}
+        return own | {name: count for part in self._measured() for name, count in part.levels().items()}
 
     def _measured(self) -> list[Measures]:
-        return [part for part in (self._outgoing, self._timeline, self._delivery) if isinstance(part, Measures)]
+        return [part for part in (self._timeline, self._delivery) if isinstance(part, Measures)]
 
     async def send(self, thread: str, batch: Batch) -> Appended:
         appended = await self._timeline.append(thread, batch)
@@ -92,6 +97,9 @@ class ComposedSink(StreamSink, Measures):
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         """Try once here; what fails is tried again in the background."""
         await self._outgoing.deliver(thread, events)
+
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        return await self._outgoing.flush(thread, timeout_s=timeout_s)
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)

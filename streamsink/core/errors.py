@@ -20,7 +20,7 @@ StreamSinkError
 │   └── PartlyDeliveredError … after some of the events had been delivered
 ├── EpochChangedError       the store fell behind its producer; append the run again
 ├── StreamOverflowError     a bounded buffer is full
-└── AttemptFailedError      the agent failed; the run's terminal has been written
+└── AttemptFailedError      the agent has been executed, and failed
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class StreamOverflowError(StreamSinkError):
 
 
 class AttemptFailedError(StreamSinkError, TypeError):
-    """The agent failed; the run's terminal has been written.
+    """The agent has been executed and failed; the run has its terminal, or gets it from a sweep.
 
     A TypeError, and worded as it is, because the framework's durable entity runs an agent a second time, without
     streaming and tools included, after every other exception (agent-framework-azurefunctions 1.0.0b260922).

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import PartlyDeliveredError, StreamSinkError, UnavailableError
-from streamsink.core.measures import Measures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from streamsink.core.delivery import Delivery
     from streamsink.core.events import Event
@@ -43,6 +42,7 @@ class _Late:
     added: int = 0
     tried: int = 0
     turned: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
     def failed(self, reason: BaseException) -> None:
         """A delivery came to nothing; one that began to succeed counts as the first failure of what is left."""
@@ -57,7 +57,7 @@ class _Late:
         self.turned = asyncio.Event()
 
 
-class Redelivery(Measures):
+class Redelivery:
     """Gives a delivery its events: at once where it can, otherwise again and again.
 
     Args:
@@ -65,8 +65,8 @@ class Redelivery(Measures):
         patience_s: how long a caller waits for the first try of events that queue behind others.
 
     Attributes:
+        redelivered: events whose delivery succeeded only in the background.
         undelivered: events given up.
-        redelivered: events that came late.
     """
 
     def __init__(self, delivery: Delivery, *, tasks: TaskOwner, runtime: Runtime, patience_s: float) -> None:
@@ -75,16 +75,13 @@ class Redelivery(Measures):
         self._runtime = runtime
         self._patience_s = patience_s
         self._late: dict[str, _Late] = {}
-        self.undelivered: int = 0
         self.redelivered: int = 0
+        self.undelivered: int = 0
 
-    def measure(self) -> Mapping[str, int]:
-        """What became of what did not arrive at once."""
-        return {"redelivered": self.redelivered, "undelivered": self.undelivered}
-
-    def levels(self) -> Mapping[str, int]:
-        """What waits."""
-        return {"late": sum(len(late.events) for late in tuple(self._late.values()))}
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be delivered."""
+        return sum(len(late.events) for late in tuple(self._late.values()))
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         """Return when their first try is over, whatever came of it, or has been waited for in vain."""
@@ -104,6 +101,14 @@ class Redelivery(Measures):
             self._queue(thread, events)  # appended is appended, whoever has gone away
             raise
 
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        """Wait until nothing of the thread waits, or has been given up; False when ``timeout_s`` has passed first."""
+        late = self._late.get(thread)
+        if late is None or late.task is None:
+            return True
+        done, _ = await asyncio.wait({late.task}, timeout=timeout_s)
+        return bool(done)
+
     def forget(self, thread: str) -> None:
         """Nothing of what waits is wanted any more."""
         late = self._late.get(thread)
@@ -114,7 +119,7 @@ class Redelivery(Measures):
         late = self._late.get(thread)
         if late is None:
             late = self._late[thread] = _Late()
-            self._tasks.start(self._work(thread, late), name="streamsink redelivery")
+            late.task = self._tasks.start(self._work(thread, late), name="streamsink redelivery")
         if reason is not None:
             late.failed(reason)
         self._add(late, events)
@@ -172,8 +177,8 @@ class Redelivery(Measures):
                 raise
             late.failed(reason)
         else:
-            self.redelivered += len(events)
             late.failures, late.hold_s = 0, 0.0
+            self.redelivered += len(events)
         late.turn(upto)
 
 

@@ -39,6 +39,9 @@ class RunRequest:
         fingerprint: tells the same request from another one under the same key.
         queue_limit: how many runs of one agent may be open on a thread, this one included, before
             ``BusyError``; such runs execute one at a time, in order. None: this run neither waits nor makes wait.
+        ordered: False: its host sees to the order of its own runs (a durable entity executes one operation at a time,
+            and not always in the order of acceptance). It counts for ``queue_limit`` and makes ordered runs wait, but
+            waits for none itself.
         queue_timeout_s: how long it may wait for its first execution before a sweep ends it.
         lease_s: until it begins, whoever accepted it is taken for dead so long after it last called ``wait_turn``, and
             a sweep ends the run; 0: nobody in particular will execute it, so that only ``queue_timeout_s`` counts.
@@ -55,6 +58,7 @@ class RunRequest:
     fingerprint: str = ""
     call: str = ""
     queue_limit: int | None = None
+    ordered: bool = True
     queue_timeout_s: float = 300.0
     lease_s: float = 0.0
     redelivery_s: float = 0.0

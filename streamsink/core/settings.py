@@ -95,6 +95,7 @@ class Times:
 
     run_timeout_s: Annotated[float, number("STREAM_RUN_TIMEOUT_S", UP_TO_A_DAY_S)] = 600
     queue_timeout_s: Annotated[float, number("STREAM_QUEUE_TIMEOUT_S", UP_TO_A_DAY_S)] = 300
+    redelivery_s: Annotated[float, number("STREAM_REDELIVERY_S", UP_TO_A_DAY_S)] = 600
     lease_s: Annotated[float, number("STREAM_LEASE_S", UP_TO_AN_HOUR_S)] = 30
     drain_s: Annotated[float, number("STREAM_DRAIN_S", GRACE_S)] = 10
     wait_s: Annotated[float, number("STREAM_WAIT_S", UP_TO_AN_HOUR_S)] = 230

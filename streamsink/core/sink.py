@@ -47,6 +47,11 @@ class StreamSink(Timeline, Delivery):
             StreamSinkError: as ``Timeline.append``; a failed delivery is not an error of this call.
         """
 
+    async def flush(self, thread: str, *, timeout_s: float) -> bool:
+        """Wait until everything that was appended to the thread here has been delivered or given up: True; False when
+        ``timeout_s`` has passed first. For hosts whose process may be stopped once they have answered."""
+        return True
+
     @abstractmethod
     def ability(self, kind: type[_Ability]) -> _Ability | None:
         """The part of this sink that can do what ``kind`` describes, or None. Hosts ask at start-up."""

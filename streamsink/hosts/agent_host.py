@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
 
     from streamsink.core.events import Terminal
     from streamsink.core.runs import RunRequest
@@ -59,7 +59,7 @@ class AgentHost(ABC):
         return None
 
     @abstractmethod
-    def reserve(self, user_id: str) -> AbstractContextManager[None]:
+    def reserve(self, user_id: str) -> AbstractAsyncContextManager[None]:
         """Keep room for one more run of this user while inside, where it is accepted and started.
 
         Raises, on entering:
@@ -90,3 +90,7 @@ class AgentHost(ABC):
     @abstractmethod
     async def forget(self, thread: str) -> None:
         """End what runs here on a deleted thread, and forget what the agents remember of it."""
+
+    @abstractmethod
+    async def aclose(self, *, drain_s: float) -> None:
+        """Accept nothing more, let runs end for ``drain_s`` seconds, then end them visibly."""

@@ -25,7 +25,7 @@ class StreamingAgent:
     The run is the one of the surrounding ``run_scope``; without one, a new run on the thread that the session's id
     names; without a session nothing is published.
 
-    A failing attempt raises ``AttemptFailedError`` after its terminal has been written.
+    Once an attempt has begun, its failure is an ``AttemptFailedError``: its agent must not be asked again.
 
     Args:
         inner: the agent.

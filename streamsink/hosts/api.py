@@ -41,6 +41,8 @@ class Services:
         wait_s: how long a waiting run request may wait for the answer.
         max_prompt_chars, queue_limit, queue_timeout_s: bounds on a run request.
         redelivery_s: how long this host may take to execute an interrupted run again; 0: it does not.
+        ordered: whether runs wait for their turn in the timeline; False: this host sees to their order.
+        streams: whether this host can answer with a body that goes on.
     """
 
     sink: StreamSink
@@ -52,6 +54,8 @@ class Services:
     queue_limit: int = 8
     queue_timeout_s: float = 300.0
     redelivery_s: float = 0.0
+    ordered: bool = True
+    streams: bool = True
 
     async def allow(self, user: User, thread: object, action: Action) -> str:
         """``thread`` as a valid id on which ``user`` may do this.

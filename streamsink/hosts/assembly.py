@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from streamsink.core.access import OwnerOnly
 from streamsink.core.delivery import ServesClients
@@ -32,18 +32,30 @@ if TYPE_CHECKING:
     from streamsink.core.secrets import SecretRing
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
-    from streamsink.hosts.background import BackgroundHost
+    from streamsink.hosts.agent_host import AgentHost
 
-__all__ = ["Assembly", "assemble"]
+__all__ = ["Assembly", "Nature", "assemble"]
+
+_Host = TypeVar("_Host", bound="AgentHost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
+class Nature:
+    """How a host differs from one that runs agents in its own process; see :class:`~streamsink.hosts.api.Services`."""
+
+    redelivery_s: float = 0.0
+    ordered: bool = True
+    streams: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly(Generic[_Host]):
     """A host's parts, running."""
 
     sink: StreamSink
-    host: BackgroundHost
+    host: _Host
     api: Api
+    identify: Identify
 
     async def drain(self, drain_s: float) -> None:
         """Let runs end, or end them visibly; then tell clients to reconnect."""
@@ -57,12 +69,13 @@ class Assembly:
 async def assemble(
     settings: Settings,
     *,
-    make_host: Callable[[StreamSink], BackgroundHost],
+    make_host: Callable[[StreamSink], _Host],
+    nature: Nature | None = None,
     identify: Identify | None = None,
     authorize: Authorize | None = None,
     sink: StreamSink | None = None,
     is_secure: Callable[[Request], bool] | None = None,
-) -> AsyncIterator[Assembly]:
+) -> AsyncIterator[Assembly[_Host]]:
     """The parts that the settings ask for; closed on leaving, but for a ``sink`` that was passed in.
 
     Args:
@@ -78,7 +91,9 @@ async def assemble(
         host = make_host(sink)
         identify = identify or _identity(settings, is_secure)
         async with sweeping(sink):
-            yield Assembly(sink=sink, host=host, api=_api(settings, sink, host, identify, authorize))
+            services = _services(settings, sink, host, nature or Nature(), authorize)
+            api = _api(settings, services, identify)
+            yield Assembly(sink=sink, host=host, api=api, identify=identify)
     finally:
         if owned:
             await sink.aclose()
@@ -99,11 +114,11 @@ def _ring(settings: Settings) -> SecretRing:
     return cast("SecretRing", settings.secret)  # with_secret has seen to it
 
 
-def _api(
-    settings: Settings, sink: StreamSink, host: BackgroundHost, identify: Identify, authorize: Authorize | None
-) -> Api:
+def _services(
+    settings: Settings, sink: StreamSink, host: AgentHost, nature: Nature, authorize: Authorize | None
+) -> Services:
     thread_ids = ThreadIds(_ring(settings), secrets.token_bytes)
-    services = Services(
+    return Services(
         sink=sink,
         host=host,
         thread_ids=thread_ids,
@@ -112,14 +127,20 @@ def _api(
         max_prompt_chars=settings.limits.max_prompt_chars,
         queue_limit=settings.limits.queue_limit,
         queue_timeout_s=settings.times.queue_timeout_s,
+        redelivery_s=nature.redelivery_s,
+        ordered=nature.ordered,
+        streams=nature.streams,
     )
+
+
+def _api(settings: Settings, services: Services, identify: Identify) -> Api:
     return Api(
         [
             *ThreadCalls(services).routes(),
             *RunCalls(services).routes(),
-            *PageCalls(Page(host.agents), identify).routes(),
-            *StatusCalls(sink).routes(),
-            *MetricsCalls(sink, host).routes(),
+            *PageCalls(Page(services.host.agents), identify).routes(),
+            *StatusCalls(services.sink).routes(),
+            *MetricsCalls(services.sink, services.host).routes(),
         ],
         identify=identify,
         origins=Origins(settings.allowed_origins),

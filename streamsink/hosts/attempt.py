@@ -71,6 +71,7 @@ class Attempt:
     Args:
         inner: the agent, with what it is asked.
         time_limit_s: seconds that it may take; it then fails with ``time_limit``.
+        leave_open: whoever asks runs a failed attempt again: it writes no terminal, and raises what it failed with.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Attempt:
         session: AgentSession | None,
         kwargs: dict[str, Any],
         time_limit_s: float | None,
+        *,
+        leave_open: bool = False,
     ) -> None:
         self._inner = inner
         self._sink = sink
@@ -90,6 +93,8 @@ class Attempt:
         self._session = session
         self._kwargs = kwargs
         self._time_limit_s = time_limit_s
+        self._leave_open = leave_open
+        self._left_open = False
         self._updates: list[AgentResponseUpdate] = []
         self._response: AgentResponse[Any] | None = None
 
@@ -100,12 +105,14 @@ class Attempt:
             with run_scope(None):  # agents that this one calls are part of its run
                 async with run:
                     if run.terminal is not None:
-                        self._response = _stored(run.terminal)
+                        self._response = _ended(run.terminal)
                     else:
                         self._response = await self._publish(run, on_update)
         except Exception as error:
-            if isinstance(error, StreamSinkError) and run.terminal is None:
+            if self._left_open or isinstance(error, AttemptFailedError):
                 raise
+            if isinstance(error, StreamSinkError) and not run.attempt:
+                raise  # nothing was executed, so it may be tried again
             _log.warning("run %s failed: %s", run.correlation_id, frames(error))
             raise AttemptFailedError("the agent did not complete its answer") from error
         return self._response
@@ -113,8 +120,14 @@ class Attempt:
     async def _publish(
         self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]
     ) -> AgentResponse[Any]:
-        async with asyncio.timeout(self._time_limit_s):
-            completed = await run_unless(run.cancelled, self._follow(run, on_update))
+        try:
+            async with asyncio.timeout(self._time_limit_s):
+                completed = await run_unless(run.cancelled, self._follow(run, on_update))
+        except Exception:
+            if self._leave_open:
+                await self._sink.interrupt(run.thread, run.correlation_id, run.attempt)
+                self._left_open = True
+            raise
         response = self._response or AgentResponse.from_updates(self._updates)
         if completed:
             return await self._end(run, "completed", response, text=response.text)
@@ -233,6 +246,13 @@ def _means_no_streaming(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(
         word in str(error) for word in ("'stream'", "__aiter__", "async for")
     )
+
+
+def _ended(terminal: Terminal) -> AgentResponse[Any]:
+    """The answer of a run that was over before this attempt."""
+    if terminal.status == "failed":
+        raise AttemptFailedError("the run is over, and has failed")
+    return _stored(terminal)
 
 
 def _stored(terminal: Terminal) -> AgentResponse[Any]:

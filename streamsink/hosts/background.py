@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ from streamsink.hosts.failures import frames
 from streamsink.hosts.sessions import Sessions, sessions_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
     from agent_framework import AgentSession, SupportsAgentRun
 
@@ -87,8 +87,8 @@ class BackgroundHost(AgentHost):
     def open_runs(self) -> int:
         return len(self._running)
 
-    @contextmanager
-    def reserve(self, user_id: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def reserve(self, user_id: str) -> AsyncIterator[None]:
         if self._stopping:
             raise UnavailableError("this host is stopping; try again")
         if self._open[user_id] >= self._max_runs_per_user:
@@ -186,7 +186,6 @@ class BackgroundHost(AgentHost):
         await self._sessions.delete(thread)
 
     async def aclose(self, *, drain_s: float) -> None:
-        """Accept nothing more, let runs end for ``drain_s`` seconds, then end them visibly."""
         self._stopping = True
         if self._running:
             await asyncio.wait(set(self._running.values()), timeout=drain_s)

@@ -1,6 +1,6 @@
 """What an agent remembers of a run that was ended early: what was said, and no tool call without a result.
 
-Model APIs refuse a conversation in which a call has no result.
+Model APIs refuse a conversation in which a call has no result, or a result no call before it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ __all__ = ["settle_session", "settled"]
 
 
 def settled(response: AgentResponse[Any]) -> AgentResponse[Any]:
-    """The same response without tool calls that have no result, and without messages that this leaves empty."""
+    """The same response without tool calls that have no result, results that have no call, and messages that this
+    leaves empty."""
     response.messages = _settled(response.messages)
     return response
 
@@ -35,11 +36,14 @@ def _are_messages(value: Any) -> bool:
 def _settled(messages: Iterable[Message]) -> list[Message]:
     messages = list(messages)
     contents = [content for message in messages for content in message.contents]
-    answered = {content.call_id for content in contents if content.type == "function_result"}
+    called = {content.call_id for content in contents if content.type == "function_call"}
+    paired = called & {content.call_id for content in contents if content.type == "function_result"}
     kept = []
     for message in messages:
         message.contents = [
-            content for content in message.contents if content.type != "function_call" or content.call_id in answered
+            content
+            for content in message.contents
+            if content.type not in ("function_call", "function_result") or content.call_id in paired
         ]
         if message.contents:
             kept.append(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamsink.core.errors import ForbiddenError, MissingExtraError
+from streamsink.hosts import paths
 from streamsink.hosts.api import Route
 from streamsink.hosts.http import NO_STORE, Call, Reply
 
@@ -29,7 +30,7 @@ class MetricsCalls:
 
     def routes(self) -> list[Route]:
         """The calls."""
-        return [Route(method="GET", path="/api/metrics", handler=self.metrics)]
+        return [Route(method="GET", path=paths.METRICS, handler=self.metrics)]
 
     async def metrics(self, call: Call, user: User) -> Reply:
         """The counters of this process, as Prometheus reads them.

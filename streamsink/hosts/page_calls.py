@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from streamsink.core.errors import StreamSinkError
 from streamsink.core.identity import Identify, resolve
+from streamsink.hosts import paths
 from streamsink.hosts.api import PublicRoute
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class PageCalls:
     def routes(self) -> list[PublicRoute]:
         """The calls."""
         return [
-            PublicRoute(method="GET", path="/api/index", handler=self.index),
-            PublicRoute(method="GET", path="/api/static/{path:path}", handler=self.file),
+            PublicRoute(method="GET", path=paths.INDEX, handler=self.index),
+            PublicRoute(method="GET", path=paths.STATIC, handler=self.file),
         ]
 
     async def index(self, call: Call) -> Reply:

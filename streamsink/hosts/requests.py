@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request as StarletteRequest
 
-__all__ = ["base_url", "is_https", "neutral_request", "read_body", "route_path"]
+__all__ = ["base_url", "is_https", "neutral_request", "read_body", "route_path", "url_at"]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -34,11 +34,19 @@ def base_url(native: StarletteRequest, public_url: str | None) -> str:
     """
     if public_url is not None:
         return public_url
-    host = native.headers.get("host", "")
+    root = str(native.scope.get("root_path", "")).rstrip("/")
+    return url_at(native.url.scheme, native.headers.get("host", "")) + root
+
+
+def url_at(scheme: str, host: str) -> str:
+    """The URL of what answers to a Host header.
+
+    Raises:
+        InvalidRequestError: it is not a host.
+    """
     if not _HOST.fullmatch(host):
         raise InvalidRequestError("the Host header should name a host; or set STREAM_PUBLIC_URL")
-    root = str(native.scope.get("root_path", "")).rstrip("/")
-    return f"{native.url.scheme}://{host}{root}"
+    return f"{scheme}://{host}"
 
 
 async def read_body(native: StarletteRequest, max_bytes: int) -> bytes:

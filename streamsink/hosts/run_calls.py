@@ -18,6 +18,7 @@ from streamsink.core.errors import (
 from streamsink.core.events import USER_MESSAGE, Envelope, Terminal
 from streamsink.core.names import AGENT_NAME, CORRELATION_ID, IDEMPOTENCY_KEY
 from streamsink.core.runs import Accepted, RunRequest
+from streamsink.hosts import paths
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.http import Call, Reply, json_reply, read_json
@@ -53,9 +54,9 @@ class RunCalls:
     def routes(self) -> list[Route]:
         """The calls."""
         return [
-            Route(method="POST", path="/api/agents/{agent}/run", handler=self.run),
-            Route(method="POST", path="/api/agents/{agent}/cancel", handler=self.cancel),
-            Route(method="POST", path="/api/agents/{agent}/approve", handler=self.approve),
+            Route(method="POST", path=paths.RUN, handler=self.run),
+            Route(method="POST", path=paths.CANCEL, handler=self.cancel),
+            Route(method="POST", path=paths.APPROVE, handler=self.approve),
         ]
 
     async def run(self, call: Call, user: User) -> Reply:
@@ -138,7 +139,7 @@ class RunCalls:
         return prompt
 
     async def _accept(self, asked: _Asked, user: User) -> Accepted:
-        with self._host.reserve(_account(asked, user)):
+        async with self._host.reserve(_account(asked, user)):
             if asked.answer is not None and not await self._repeats(asked):
                 await self._host.check_answer(asked.thread, asked.agent, asked.answer)
             # Nobody who hangs up may leave a run behind that is accepted and never started.
@@ -189,6 +190,7 @@ class RunCalls:
             # A host that redelivers has its runs wait in a queue of its platform, and not in this process.
             lease_s=0.0 if self._services.redelivery_s else self._sink.options.lease_s,
             redelivery_s=self._services.redelivery_s,
+            ordered=self._services.ordered,
         )
 
     async def _answer(self, call: Call, thread: str, accepted: Accepted) -> Reply:

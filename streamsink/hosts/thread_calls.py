@@ -10,6 +10,7 @@ from streamsink.core.delivery import Subscribes
 from streamsink.core.errors import ThreadDeletedError
 from streamsink.core.names import CONNECTION_ID
 from streamsink.core.replay import read_replay
+from streamsink.hosts import paths
 from streamsink.hosts.api import Route, Services
 from streamsink.hosts.ended import ended_runs, read_open
 from streamsink.hosts.errors import NoHistoryError, NotAcceptableError
@@ -34,13 +35,13 @@ class ThreadCalls:
     def routes(self) -> list[Route]:
         """The calls."""
         return [
-            Route(method="POST", path="/api/agent/create-thread", handler=self.create),
-            Route(method="GET", path="/api/agent/negotiate", handler=self.negotiate),
-            Route(method="POST", path="/api/agent/negotiate", handler=self.negotiate),
-            Route(method="POST", path="/api/agent/join-group", handler=self.join),
-            Route(method="POST", path="/api/agent/leave-group", handler=self.leave),
-            Route(method="GET", path="/api/agent/threads/{thread_id}/events", handler=self.events),
-            Route(method="DELETE", path="/api/agent/threads/{thread_id}", handler=self.delete),
+            Route(method="POST", path=paths.CREATE_THREAD, handler=self.create),
+            Route(method="GET", path=paths.NEGOTIATE, handler=self.negotiate),
+            Route(method="POST", path=paths.NEGOTIATE, handler=self.negotiate),
+            Route(method="POST", path=paths.JOIN, handler=self.join),
+            Route(method="POST", path=paths.LEAVE, handler=self.leave),
+            Route(method="GET", path=paths.EVENTS, handler=self.events),
+            Route(method="DELETE", path=paths.THREAD, handler=self.delete),
         ]
 
     async def create(self, call: Call, user: User) -> Reply:
@@ -102,9 +103,9 @@ class ThreadCalls:
         return json_reply(replay.to_json())
 
     async def _live(self, thread: str, after: str) -> Reply:
-        source = self._sink.ability(Subscribes)
+        source = self._sink.ability(Subscribes) if self._services.streams else None
         if source is None:
-            raise NotAcceptableError("this backend cannot be followed over HTTP; poll without Accept, or join a group")
+            raise NotAcceptableError("nothing can be followed over HTTP here; poll without Accept, or join a group")
         after = self._after(after)
         await read_replay(self._sink, thread, after)  # what is wrong is an error, not a stream that breaks
         headers = (

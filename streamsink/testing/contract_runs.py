@@ -87,6 +87,22 @@ async def runs_of_one_agent_take_turns(make: MakeSubject) -> None:
         assert (await subject.sink.begin_attempt("t", "r2", lease_s=LEASE_S)).number == 1
 
 
+async def an_unordered_run_waits_for_none(make: MakeSubject) -> None:
+    """Its host sees to the order; it counts for the bound, and an ordered run waits for it."""
+    async with make() as subject:
+        await subject.sink.accept_run("t", request("r1", queue_limit=3, ordered=False))
+        await subject.sink.accept_run("t", request("r2", queue_limit=3, ordered=False))
+        await subject.sink.accept_run("t", request("r3", queue_limit=3))
+        with expect(BusyError):
+            await subject.sink.accept_run("t", request("r4", queue_limit=3, ordered=False))
+
+        assert await subject.sink.wait_turn("t", "r2", timeout_s=1)
+        assert (await subject.sink.begin_attempt("t", "r2", lease_s=LEASE_S)).number == 1
+        assert (await subject.sink.begin_attempt("t", "r1", lease_s=LEASE_S)).number == 1
+        with expect(BusyError):
+            await subject.sink.begin_attempt("t", "r3", lease_s=LEASE_S)
+
+
 async def waiting_for_a_turn_ends(make: MakeSubject) -> None:
     """A turn that does not come in time is not waited for."""
     async with make() as subject:
@@ -252,6 +268,7 @@ CHECKS = (
     an_acceptance_may_be_repeated,
     concurrent_acceptances_are_one,
     runs_of_one_agent_take_turns,
+    an_unordered_run_waits_for_none,
     waiting_for_a_turn_ends,
     a_queued_run_is_cancelled_at_once,
     a_running_run_hears_of_its_cancel,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from tests.functions_platform.data import Data, Invocation, Text
@@ -67,5 +68,6 @@ class WorkerPool:
         return alive[next(self._turn) % len(alive)]
 
     async def aclose(self) -> None:
-        for worker in self._workers:
-            await worker.aclose()
+        async with AsyncExitStack() as stack:
+            for worker in self._workers:
+                stack.push_async_callback(worker.aclose)

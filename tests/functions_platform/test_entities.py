@@ -127,3 +127,16 @@ async def test_what_was_not_released_is_not_idle() -> None:
             with pytest.raises(TimeoutError):
                 await platform.idle()
         await platform.idle()
+
+
+async def test_a_function_that_does_not_end_is_said_and_ended() -> None:
+    def script(messages: Sequence[Message], options: Mapping[str, Any]) -> Reply:
+        return [Pause(asyncio.Event().wait)]
+
+    async def end_too_early() -> None:
+        async with FunctionsPlatform(InProcessWorker(create_app(script), grace_s=0.1)) as platform:
+            await platform.signal("dafx-Echo", "t", "run", {"message": "hello", "correlationId": "c"})
+            await platform.executing("dafx-Echo", "t")
+
+    with pytest.raises(AssertionError, match="while functions were executing: dafx-Echo"):
+        await end_too_early()

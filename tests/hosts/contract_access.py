@@ -122,7 +122,7 @@ async def a_cookie_makes_everybody_somebody(make: MakeSite) -> None:
     async with make(identify=None) as site:
         first, second = site.open_client(), site.open_client()
         await first.get("/api/index")
-        assert "HttpOnly" in (await second.get("/api/index")).headers["set-cookie"]
+        assert "httponly" in (await second.get("/api/index")).headers["set-cookie"].lower()
 
         thread = (await first.post("/api/agent/create-thread")).json()["thread_id"]
         url = f"/api/agent/threads/{thread}/events"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from streamsink.core.identity import User
 from streamsink.demo.scripted import Pause, Text
 
 from .contract_checking import assert_error
-from .support import BASE, Gate, Model, make_agent
+from .support import Gate, Model, make_agent
 
 if TYPE_CHECKING:
     from .contract_checking import Check, MakeSite
@@ -33,7 +34,7 @@ async def negotiate_says_where_to_connect(make: MakeSite) -> None:
 
             assert reply.status_code == 200
             assert set(reply.json()) == {"url", "accessToken"}
-            assert reply.json()["url"].startswith((f"{BASE}/client/?hub=", "https://"))
+            assert re.match(r"https?://[^/]+/client/\?hub=", reply.json()["url"])
             assert reply.headers["cache-control"] == "no-store"
 
 
@@ -76,7 +77,7 @@ async def a_replay_says_everything_after_a_cursor(make: MakeSite) -> None:
 async def a_wrong_cursor_is_refused(make: MakeSite) -> None:
     async with make() as site:
         thread = await site.thread()
-        for after in ("x", "1:x", "-1:1", "1:1~x", "1:1~" + "9" * 50, "9" * 10_000):
+        for after in ("x", "1:x", "-1:1", "1:1~x", "1:1~" + "9" * 50, "9" * 4_000):
             params = {"after": after}
             reply = await site().get(f"/api/agent/threads/{thread}/events", params=params)
             assert_error(reply, 400, "invalid_request")

@@ -179,8 +179,9 @@ async def test_a_host_that_stops_accepts_nothing() -> None:
     async with bench() as there:
         await there.host.aclose(drain_s=0)
 
-        with pytest.raises(UnavailableError), there.host.reserve("ann"):
-            pass
+        with pytest.raises(UnavailableError):
+            async with there.host.reserve("ann"):
+                pass
         with pytest.raises(UnavailableError):
             await there.start()
         assert await there.done() == [("failed", "shutdown")]
@@ -189,12 +190,13 @@ async def test_a_host_that_stops_accepts_nothing() -> None:
 @virtual_time
 async def test_room_is_kept_while_a_run_is_being_accepted() -> None:
     async with bench(max_runs_per_user=2) as there:
-        with there.host.reserve("ann"), there.host.reserve("ann"):
-            with pytest.raises(BusyError), there.host.reserve("ann"):
+        async with there.host.reserve("ann"), there.host.reserve("ann"):
+            with pytest.raises(BusyError):
+                async with there.host.reserve("ann"):
+                    pass
+            async with there.host.reserve("bob"):
                 pass
-            with there.host.reserve("bob"):
-                pass
-        with there.host.reserve("ann"):
+        async with there.host.reserve("ann"):
             pass
 
 
@@ -202,14 +204,11 @@ async def test_room_is_kept_while_a_run_is_being_accepted() -> None:
 async def test_the_whole_host_is_bounded_whoever_asks() -> None:
     """Anonymous users cost nothing to make."""
     async with bench(max_runs=2) as there:
-        with (
-            there.host.reserve("one"),
-            there.host.reserve("two"),
-            pytest.raises(BusyError),
-            there.host.reserve("three"),
-        ):
-            pass
-        with there.host.reserve("three"):
+        async with there.host.reserve("one"), there.host.reserve("two"):
+            with pytest.raises(BusyError):
+                async with there.host.reserve("three"):
+                    pass
+        async with there.host.reserve("three"):
             pass
 
 
@@ -219,13 +218,14 @@ async def test_only_open_runs_count() -> None:
     async with bench([Pause(gate), Text("x")], max_runs_per_user=1) as there:
         await there.start()
         await gate.reached.wait()
-        with pytest.raises(BusyError), there.host.reserve("ann"):
-            pass
+        with pytest.raises(BusyError):
+            async with there.host.reserve("ann"):
+                pass
         gate.opened.set()
         await there.done()
         await asyncio.sleep(1)
 
-        with there.host.reserve("ann"):
+        async with there.host.reserve("ann"):
             pass
 
 

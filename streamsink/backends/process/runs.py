@@ -50,6 +50,7 @@ class RunEntry:
     correlation_id: str
     agent_name: str
     queued: bool
+    ordered: bool
     redelivery_s: float
     deadline_ms: float
     lease_s: float = 0.0
@@ -167,6 +168,7 @@ class RunTable:
             correlation_id=request.correlation_id,
             agent_name=request.agent_name,
             queued=request.queue_limit is not None,
+            ordered=request.ordered,
             redelivery_s=request.redelivery_s,
             deadline_ms=now_ms + request.queue_timeout_s * 1000,
             lease_s=request.lease_s,
@@ -196,7 +198,7 @@ class RunTable:
 
     def is_turn(self, entry: RunEntry) -> bool:
         """Whether no earlier run makes this one wait."""
-        if not entry.queued:
+        if not entry.queued or not entry.ordered:
             return True
         rivals = (other for other in self._open.values() if other.queued and other.agent_name == entry.agent_name)
         return next(rivals, entry) is entry

@@ -33,19 +33,21 @@ def decode(payload: bytes) -> list[Event]:
     Raises:
         ValueError: it is none.
     """
-    head, _, body = payload.partition(b"\n")
-    epoch, first, count, target, size = head.decode("ascii").split(" ")
-    seq = int(first)
-    if count == "1" and int(size) == len(body):  # most
-        return [Event(target, body, epoch, seq)]
-    start = len(head) + 1
-    stop = start + int(size)
-    events = [Event(target, payload[start:stop], epoch, seq)]
-    for place in range(seq + 1, seq + int(count)):
+    parts = payload.split(None, 5)
+    if len(parts) == 6 and parts[2] == b"1" and int(parts[4]) == len(parts[5]):  # most; no body begins with white space
+        return [Event(parts[3].decode("ascii"), parts[5], parts[0].decode("ascii"), int(parts[1]))]
+    return _decode(payload)
+
+
+def _decode(payload: bytes) -> list[Event]:
+    epoch, first, count, rest = payload.split(b" ", 3)
+    at, seq, stop = epoch.decode("ascii"), int(first), len(payload) - len(rest)
+    events: list[Event] = []
+    for place in range(seq, seq + int(count)):
         start = payload.index(b"\n", stop) + 1
-        target, size = payload[stop : start - 1].decode("ascii").split(" ")
+        target, size = payload[stop : start - 1].split(b" ")
         stop = start + int(size)
-        events.append(Event(target, payload[start:stop], epoch, place))
-    if stop != len(payload):
+        events.append(Event(target.decode("ascii"), payload[start:stop], at, place))
+    if stop != len(payload) or not events:
         raise ValueError("not as long as it says")
     return events

@@ -220,6 +220,7 @@ def _described(thread: str, request: RunRequest) -> tuple[Any, ...]:
         request.queue_timeout_s,
         request.redelivery_s,
         request.lease_s,
+        int(request.ordered),
     )
 
 

@@ -170,7 +170,7 @@ end
 
 -- Whether no earlier run makes this one wait.
 local function is_turn(id, run)
-  if not run.queued then return true end
+  if not run.queued or run.unordered then return true end
   for _, other in ipairs(load_list('open')) do
     if other == id then return true end
     local rival = load_run(other)

@@ -1,0 +1,118 @@
+"""Runs agents as durable entities: accepted here, executed wherever the platform says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from streamsink.core.errors import NotFoundError, StreamSinkError, UnavailableError
+from streamsink.hosts.agent_host import AgentHost, Answer, Job
+from streamsink.hosts.functions.durable import current_entities
+from streamsink.hosts.functions.ends import end_run
+from streamsink.hosts.functions.open_runs import OpenRuns
+from streamsink.hosts.functions.operations import RUN, run_input
+from streamsink.hosts.functions.sessions import AskingSessions
+from streamsink.hosts.sessions import sessions_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from streamsink.core.events import Terminal
+    from streamsink.core.settings import Settings
+    from streamsink.core.sink import StreamSink
+
+__all__ = ["EntityHost"]
+
+_log = logging.getLogger("streamsink")
+
+_FIRST_LOOK_S: Final = 0.05
+_LONGEST_LOOK_S: Final = 1.0
+
+
+class EntityHost(AgentHost):
+    """The durable entities of the app's agents.
+
+    Args:
+        reachable: names the agents that the API offers.
+        remembering: names those whose entities may remember something.
+        several_workers: whether another process may execute what this one accepts.
+    """
+
+    def __init__(
+        self,
+        sink: StreamSink,
+        settings: Settings,
+        *,
+        reachable: Callable[[], Sequence[str]],
+        remembering: Callable[[], Sequence[str]],
+        several_workers: bool,
+    ) -> None:
+        limits = settings.limits
+        self._sink = sink
+        self._reachable = reachable
+        self._remembering = remembering
+        self._several_workers = several_workers
+        self._open = OpenRuns(sink, max_per_user=limits.max_runs_per_user, max_runs=limits.max_runs)
+        self.sessions: AskingSessions = AskingSessions(sessions_for(sink))
+
+    @property
+    def agents(self) -> Sequence[str]:
+        return self._reachable()
+
+    @property
+    def stops_runs(self) -> bool:
+        return self._sink.keeps_history or not self._several_workers
+
+    def reserve(self, user_id: str) -> AbstractAsyncContextManager[None]:
+        return self._open.reserve(user_id)
+
+    async def start(self, job: Job) -> None:
+        """As ``AgentHost.start``. An entity that executes the run nevertheless finds its terminal."""
+        self._open.add(job.user_id, job.thread, job.request.correlation_id)
+        try:
+            await current_entities().signal(job.request.agent_name, job.thread, RUN, run_input(job))
+        except UnavailableError:
+            await self._end_unstarted(job)
+            raise
+
+    async def _end_unstarted(self, job: Job) -> None:
+        try:
+            await end_run(self._sink, job.thread, job.request, "The agent could not be reached.")
+        except StreamSinkError as error:
+            _log.warning("run %s: a sweep will end it: %s", job.request.correlation_id, type(error).__name__)
+
+    async def wait(self, thread: str, correlation_id: str, *, timeout_s: float) -> Terminal | None:
+        """As ``AgentHost.wait``, by looking: another process executes the run."""
+        look_s, loop = _FIRST_LOOK_S, asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        while True:
+            run = await self._sink.get_run(thread, correlation_id)
+            if run is None or run.terminal is not None or loop.time() >= end:
+                return run.terminal if run is not None else None
+            await asyncio.sleep(min(look_s, end - loop.time()))
+            look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
+
+    async def check_answer(self, thread: str, agent: str, answer: Answer) -> None:
+        if await self.sessions.find(thread, agent, answer.approval_id) is None:
+            raise NotFoundError("this agent does not wait for an answer to that request")
+
+    async def forget(self, thread: str) -> None:
+        """As ``AgentHost.forget``: what runs has been cancelled with its thread; what the entities remember is reset
+        after it.
+
+        Raises:
+            UnavailableError: not all of it is known to be forgotten; the same call may be made again.
+        """
+        self._open.forget(thread)
+        await self.sessions.delete(thread)
+        await asyncio.gather(*(self._reset(agent, thread) for agent in self._remembering()))
+
+    async def _reset(self, agent: str, thread: str) -> None:
+        entities = current_entities()
+        if await entities.exists(agent, thread):
+            await entities.signal(agent, thread, "reset")
+
+    async def aclose(self, *, drain_s: float) -> None:
+        """Nothing: runs are executed wherever the platform says."""

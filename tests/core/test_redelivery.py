@@ -179,3 +179,14 @@ async def test_a_producer_that_goes_away_while_it_waits_takes_nothing_along() ->
         await o.settle()
 
         assert o.numbers == [1, 2]
+
+
+@virtual_time
+async def test_who_flushes_waits_for_what_is_late_for_so_long() -> None:
+    async with out() as o:
+        assert await o.redelivery.flush("t", timeout_s=1)
+        o.delivery.failures, o.delivery.retry_after_s = 1, 3.0
+        await o.say(1)
+
+        assert not await o.redelivery.flush("t", timeout_s=1)
+        assert (await o.redelivery.flush("t", timeout_s=10), o.numbers) == (True, [1])

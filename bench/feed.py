@@ -15,17 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from streamsink.core.events import Event
+from streamsink.core.events import Event  # noqa: TC001  read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 SIZE = struct.Struct("!I")
 EVENTS, JOIN, STATS = range(3)
-
-
-class Sent(Event, frozen=True, array_like=True, gc=False):
-    """An event on its way: read by C as what a publisher in the gateway's process would have in its hands."""
 
 
 class Record(msgspec.Struct, array_like=True, gc=False):
@@ -38,7 +34,7 @@ class Record(msgspec.Struct, array_like=True, gc=False):
 
     kind: int
     group: str = ""
-    events: list[Sent] = []
+    events: list[Event] = []
     member: str = ""
 
 
@@ -47,8 +43,7 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 def record(kind: int, group: str = "", events: Sequence[Event] = (), member: str = "") -> bytes:
     """One record as bytes."""
-    sent = [Sent(event.target, event.body, event.epoch, event.seq) for event in events]
-    data = msgspec.msgpack.encode(Record(kind, group, sent, member))
+    data = msgspec.msgpack.encode(Record(kind, group, list(events), member))
     return SIZE.pack(len(data)) + data
 
 
@@ -63,7 +58,7 @@ class FeedProtocol(asyncio.Protocol):
 
     def __init__(
         self,
-        on_events: Callable[[str, list[Sent]], None],
+        on_events: Callable[[str, list[Event]], None],
         on_join: Callable[[str, str], None],
         stats: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:

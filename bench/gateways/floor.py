@@ -6,11 +6,14 @@ import asyncio
 import base64
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.feed import FeedProtocol, Lag, Sent
+from bench.feed import FeedProtocol, Lag
 from bench.gateways.common import run, say
 from streamsink.backends.gateway.websocket_frames import TEXT, data_frame
+
+if TYPE_CHECKING:
+    from streamsink.core.events import Event
 
 KEY = re.compile(rb"(?i)sec-websocket-key: *(\S+)")
 GROUP = re.compile(rb"GET /(\S*)")
@@ -46,7 +49,7 @@ class Echo(asyncio.Protocol):
                 group.remove(self.transport)
 
 
-def publish(group: str, events: list[Sent]) -> None:
+def publish(group: str, events: list[Event]) -> None:
     frame = data_frame(events[0].body, TEXT)
     for transport in GROUPS.get(group, ()):
         transport.write(frame)

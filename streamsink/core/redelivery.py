@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from streamsink.core.errors import PartlyDeliveredError, StreamSinkError, UnavailableError
+from streamsink.core.errors import PartlyDeliveredError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Redelivery:
             return
         try:
             await self._delivery.deliver(thread, events)
-        except StreamSinkError as reason:
+        except Exception as reason:  # whatever it is, of a third party's backend too: appended is appended
             _log.warning("delivery failed, trying again: %s", type(reason).__name__)
             self._queue(thread, events[_delivered_before(reason) :], reason)
         except asyncio.CancelledError:
@@ -173,7 +173,7 @@ class Redelivery:
             self.redelivered += done
             late.events.extendleft(reversed(events[done:]))
             self._bound(late)
-            if not isinstance(reason, StreamSinkError):
+            if not isinstance(reason, Exception):
                 raise
             late.failed(reason)
         else:

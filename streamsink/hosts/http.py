@@ -15,6 +15,7 @@ from streamsink.core.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from streamsink.hosts.errors import MethodNotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -75,6 +76,8 @@ def error_reply(error: StreamSinkError, **more: Any) -> Reply:
     reply = json_reply({"error": {"code": error.code, "message": str(error)}, **more}, error.status)
     if isinstance(error, (BusyError, UnavailableError)) and error.retry_after_s is not None:
         return reply.with_headers(("retry-after", str(max(1, math.ceil(error.retry_after_s)))))
+    if isinstance(error, MethodNotAllowedError):
+        return reply.with_headers(("allow", ", ".join(sorted(error.allowed))))
     if isinstance(error, UnauthenticatedError):
         return reply.with_headers(("www-authenticate", "Bearer"))
     return reply

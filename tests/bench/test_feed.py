@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.feed import EVENTS, JOIN, FeedProtocol, Sent, record
+from bench.feed import EVENTS, JOIN, FeedProtocol, record
 from bench.measure import Figures
+from streamsink.core.events import Event
 
 
 async def no_stats() -> dict[str, Any]:
@@ -31,7 +32,7 @@ class Reader:
 @given(st.data())
 def test_records_are_read_back_however_they_were_cut(data: st.DataObject) -> None:
     reader = Reader()
-    events = [Sent("t", b"{}", "17", 5), Sent("t", b'{"a":1}', "17", 6)]
+    events = [Event("t", b"{}", "17", 5), Event("t", b'{"a":1}', "17", 6)]
     stream = record(EVENTS, "g", events[:1]) + record(EVENTS, "h", events) + record(JOIN, "g", member="c1")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
 

@@ -72,6 +72,18 @@ async def test_a_failed_delivery_is_tried_again_in_order() -> None:
 
 
 @virtual_time
+async def test_a_delivery_of_somebody_elses_may_fail_as_it_likes() -> None:
+    """An error of no kind of ours is a failed delivery, the first time and later, and not its publisher's."""
+    async with world() as w:
+        await begun(w.sink, "t")
+        w.delivery.failures, w.delivery.failure = 3, OSError("a socket")
+        await w.sink.send("t", batch("r1", 1))
+        await settle(w)
+
+        assert (delivered(w), w.sink.undelivered) == ([1], 0)
+
+
+@virtual_time
 async def test_what_arrived_before_a_failure_is_not_given_again() -> None:
     async with world() as w:
         await begun(w.sink, "t")

@@ -107,12 +107,23 @@ async def test_redelivery_after_a_terminal_asks_no_model() -> None:
 
 
 @virtual_time
-async def test_redelivery_after_a_failure_says_nothing() -> None:
+async def test_redelivery_after_a_failure_fails_again() -> None:
+    """Without asking the model."""
+    async with memory_sink() as sink:
+        for replies in ([[ValueError()]], []):
+            with pytest.raises(AttemptFailedError):
+                await run(wrapped(sink, *replies))
+
+        assert await ends_of(sink, T) == [("failed", "agent_error")]
+
+
+@virtual_time
+async def test_an_agent_whose_own_patience_ends_has_failed() -> None:
+    """A tool or a model client that raises TimeoutError is not the run's time limit."""
     async with memory_sink() as sink:
         with pytest.raises(AttemptFailedError):
-            await run(wrapped(sink, [ValueError()]))
+            await run(wrapped(sink, [Text("Half"), TimeoutError()], time_limit_s=60))
 
-        assert (await run(wrapped(sink))).messages == []
         assert await ends_of(sink, T) == [("failed", "agent_error")]
 
 

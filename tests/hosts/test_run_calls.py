@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ from streamsink.core.identity import Request, User
 from streamsink.core.settings import Limits, Settings
 from streamsink.demo.scripted import Pause
 from streamsink.hosts import assembly
-from streamsink.hosts.api import Services
+from streamsink.hosts.assembly import Nature
 from streamsink.hosts.background import BackgroundHost
 from streamsink.testing.clock import virtual_time
 
@@ -123,7 +122,7 @@ async def test_a_run_whose_acceptance_was_not_heard_of_is_executed_once(
 @pytest.mark.parametrize("redelivery_s", [0, 60])
 async def test_a_run_that_waits_in_a_process_ends_with_it(redelivery_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that redelivers has its runs wait elsewhere: what dies with a process comes again."""
-    monkeypatch.setattr(assembly, "Services", partial(Services, redelivery_s=redelivery_s))
+    monkeypatch.setattr(assembly, "Nature", partial(Nature, redelivery_s=redelivery_s))
     async with running_site() as site:
         asked: list[RunRequest] = []
         accept = site.sink.accept_run

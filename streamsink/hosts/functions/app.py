@@ -148,20 +148,26 @@ class StreamFunctionApp(AgentFunctionApp):
             SettingsError: it is to be offered under a name that a URL cannot carry.
         """
         name = entity_id or getattr(agent, "name", None)
-        if name is not None and name not in self.agents:
-            self._entities[AgentSessionId.to_entity_name(name)] = name
+        if name is not None:
             offered = self._offers_agents and entity_id is None
-            if offered if enable_http_endpoint is None else self._coerce_to_bool(enable_http_endpoint):
-                self._offered.append(_valid(name))
-        limit_s = self._settings.times.run_timeout_s
-        wrapped = EntityAgent(agent, time_limit_s=limit_s, keep_rerun=self._keep_rerun)
+            self._note(name, offered if enable_http_endpoint is None else bool(enable_http_endpoint))
+            limit_s = self._settings.times.run_timeout_s
+            agent = EntityAgent(agent, time_limit_s=limit_s, keep_rerun=self._keep_rerun)
         super().add_agent(
-            wrapped if name is not None else agent,
+            agent,
             callback,
             enable_http_endpoint=False,
             enable_mcp_tool_trigger=enable_mcp_tool_trigger,
             entity_id=entity_id,
         )
+
+    def _note(self, name: str, offered: bool) -> None:
+        """An agent is about to be added; the framework skips one of a name that there is."""
+        if name in self.agents:
+            return
+        if offered:
+            self._offered.append(_valid(name))
+        self._entities[AgentSessionId.to_entity_name(name)] = name
 
     def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Callable[[Any], Any]:
         """As the framework's; the entities of its agents are wrapped."""

@@ -56,16 +56,15 @@ def prepared(settings: Settings | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _expected_backend(manager: pluggy.PluginManager, name: str, environ: Mapping[str, str]) -> str:
-    meant: dict[str, str] = {}
-    for other in backends(manager).values():
-        found = environ.keys() & (variable_names(other.settings) if other.settings is not None else frozenset())
-        if other.name != name and found:
-            meant[other.name] = min(found)
     why = f"browsers cannot connect to Azure Functions, so `{name}` (what it is where nothing is said) reaches none"
+    meant = {}
+    for other, spec in sorted(backends(manager).items()):
+        found = environ.keys() & (variable_names(spec.settings) if spec.settings is not None else frozenset())
+        if other != name and found:
+            meant[f"`{other}`"] = f"{min(found)} is set"
     if not meant:
         return f"`signalr`, or `redis` with a `streamsink gateway` elsewhere: {why}"
-    names, variables = " or ".join(f"`{each}`" for each in meant), " and ".join(meant.values())
-    return f"{names}, for {variables} is set: {why}"
+    return f"{' or '.join(meant)} ({' and '.join(meant.values())}): {why}"
 
 
 def may_have_several_workers(environ: Mapping[str, str]) -> bool:

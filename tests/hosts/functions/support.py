@@ -8,18 +8,20 @@ from __future__ import annotations
 import functools
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from unittest.mock import patch
 
 import httpx
 from agent_framework_durabletask import run_agent_coroutine
 
-from streamsink.backends.signalr.twin import twin
+from streamsink.backends.signalr.twin import Twin, twin
+from streamsink.core.delivery import ConnectInfo
 from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Settings
 from streamsink.hosts.functions import StreamFunctionApp
 from streamsink.testing.clock import without_leaks
+from streamsink.testing.signalr import SignalRClient, signalr_client
 from tests.functions_platform import FunctionsPlatform, InProcessWorker
 from tests.hosts.support import BASE, Site, make_agent, named
 
@@ -44,13 +46,42 @@ def on_agent_loop(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _
     return run
 
 
+@dataclass
+class FunctionsSite(Site):
+    """A running Functions host.
+
+    Attributes:
+        platform: what runs it.
+        service: what delivers for it.
+    """
+
+    app: StreamFunctionApp = field(kw_only=True)
+    platform: FunctionsPlatform = field(kw_only=True)
+    service: Twin = field(kw_only=True)
+
+    async def state(self, thread: str, agent: str = "Robot") -> list[dict[str, Any]]:
+        """What an agent's entity remembers of a thread: requests and responses."""
+        state = await self.platform.entity_state(f"dafx-{agent}", thread)
+        return [] if state is None else list(state["data"]["conversationHistory"])
+
+    @asynccontextmanager
+    async def browser(self, thread: str, user: str = "ann") -> AsyncIterator[SignalRClient]:
+        """A client of the delivering service that has joined the thread, as the page does."""
+        told = (await self(user).get("/api/agent/negotiate")).json()
+        async with signalr_client(ConnectInfo(told["url"], told["accessToken"])) as client:
+            join = {"group": thread, "connectionId": client.connection_id, "after": ""}
+            reply = await self(user).post("/api/agent/join-group", json=join)
+            assert reply.status_code == 200, reply.text
+            yield client
+
+
 @asynccontextmanager
-async def environment(**more: str) -> AsyncIterator[None]:
+async def environment(**more: str) -> AsyncIterator[Twin]:
     """A twin, and the environment of an app that delivers through it."""
     async with twin() as service:
         wanted = {"AzureSignalRConnectionString": service.connection_string, "STREAM_BACKEND": "signalr", **more}
         with patch.dict(os.environ, wanted):
-            yield
+            yield service
 
 
 @asynccontextmanager
@@ -69,18 +100,23 @@ async def running_site(
     settings: Settings | None = None,
     identify: Identify | None = named,
     authorize: Authorize | None = None,
-) -> AsyncIterator[Site]:
+    extend: Callable[[Any], None] = lambda app: None,
+    **options: Any,
+) -> AsyncIterator[FunctionsSite]:
     """The Functions host; to be entered on the framework's loop.
 
     Args:
         agents: one that greets, unless given.
+        extend: gives the app functions of its own.
+        options: further ones of the app.
     """
     settings = settings or Settings()
     settings = replace(settings, backend="signalr", secret=settings.secret or RING)
-    async with environment():
+    async with environment() as service:
         app = StreamFunctionApp(
-            list(agents) or [make_agent()], settings=settings, identify=identify, authorize=authorize
+            list(agents) or [make_agent()], settings=settings, identify=identify, authorize=authorize, **options
         )
+        extend(app)
         async with serving(app) as platform:
             async with AsyncExitStack() as clients:
 
@@ -90,5 +126,6 @@ async def running_site(
                     clients.push_async_callback(client.aclose)
                     return client
 
-                yield Site((await app._parts.get()).sink, open_client)
+                sink = (await app._parts.get()).sink
+                yield FunctionsSite(sink, open_client, app=app, platform=platform, service=service)
             await platform.idle()

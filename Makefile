@@ -42,6 +42,7 @@ functions-3.%: | $(BIN)/python
 	@scripts/functions_on.sh 3.$* "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
 
 # `make soak ARGS=--redis`: three nodes, which are killed, on a Redis that is restarted, paused and failed over.
+# `make soak ARGS=--signalr`: on Azure's twin, which fails, delays, reorders and doubles; with `--redis`, two nodes.
 soak: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/python -m tests.e2e.soak $(ARGS)
 

@@ -10,9 +10,8 @@ import sys
 import time
 from typing import Any
 
-import uvloop
-
 from bench import clients, feed
+from bench.commands import obey
 from bench.shared import Counter
 
 UPGRADE = (
@@ -35,7 +34,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self, greeting: clients.Greeting, request: bytes, tally: Tally) -> None:
         self._steps = [(b"\r\n\r\n", ""), *greeting.steps]
-        self._event = greeting.event
+        self._event, self._number = greeting.event, greeting.number
         self._request = request
         self._tally = tally
         self._tail = b""
@@ -61,7 +60,7 @@ class Client(asyncio.Protocol):
         for match in self._event.finditer(data):
             end = match.end()
             count += 1
-            self._check(int(match["seq"]))
+            self._check(self._number(match["seq"]))
             if self._tally.latencies is not None:
                 self._tally.latencies.append(time.monotonic_ns() - int(match["t"]))
         self._tail = data[end:] if end or len(data) < 4096 else data[-64:]
@@ -186,26 +185,12 @@ def _negotiate(port: int, auth: str, count: int) -> list[tuple[str, str]]:
 def _join(port: int, pairs: list[tuple[str, str]]) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         for group, connection_id in pairs:
-            connection.sendall(feed.record(feed.JOIN, group.encode(), body=connection_id.encode()))
+            connection.sendall(feed.record(feed.JOIN, group, member=connection_id))
         connection.sendall(feed.record(feed.STATS))
         connection.recv(65_536)
-
-
-async def main() -> None:
-    load = Load(sys.argv[1])
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        command = json.loads(line)
-        try:
-            answer = await getattr(load, command.pop("do"))(**command)
-        except Exception as error:  # told to the bench, which ends the run
-            answer = {"error": repr(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    obey(lambda: Load(sys.argv[1]))

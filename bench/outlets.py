@@ -6,18 +6,15 @@ import asyncio
 import json
 import socket
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from bench import feed
 from bench.store import channel, redis_timeline
 from streamsink.backends.redis.message import encode
-from streamsink.core.events import Record
+from streamsink.core.events import Event, Record
 from streamsink.core.runs import Batch, RunRequest
-
-if TYPE_CHECKING:
-    from streamsink.core.events import Event
 
 EVENT = "agentMessage"
 
@@ -52,22 +49,20 @@ class _Stream(Outlet):
 
 
 class FeedOutlet(_Stream):
-    """Ours: what a batch published through Redis will hold too, the parts of an event."""
+    """Ours: events."""
 
     def encode(self, group: str, event: Event) -> bytes:
-        target = event.target.encode()
-        return feed.record(feed.EVENT, group.encode(), target, event.body, int(event.epoch), event.seq)
+        return feed.record(feed.EVENTS, group, [event])
 
     def encode_batch(self, group: str, events: list[Event]) -> list[bytes]:
-        first, body = events[0], feed.batch([event.body for event in events])
-        return [feed.record(feed.BATCH, group.encode(), first.target.encode(), body, int(first.epoch), first.seq)]
+        return [feed.record(feed.EVENTS, group, events)]
 
 
 class FloorOutlet(_Stream):
     """The floor: what its clients receive, ready made."""
 
     def encode(self, group: str, event: Event) -> bytes:
-        return feed.record(feed.EVENT, group.encode(), b"", event.json())
+        return feed.record(feed.EVENTS, group, [Event("", event.json(), "", 0)])
 
 
 class _Redis(_Stream):

@@ -5,15 +5,12 @@ Append is the commit: every event is in the timeline, with its place, before the
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
 import time
 from itertools import chain
 from typing import Any
 
-import uvloop
-
+from bench.commands import obey
 from bench.outlets import OUTLETS, Outlet
 from bench.runs import BenchRun
 from bench.shared import Counter
@@ -85,18 +82,5 @@ class Publisher:
         return {"events": count, "began": began}
 
 
-async def main() -> None:
-    publisher = Publisher(sys.argv[1], int(sys.argv[2]))
-    for line in sys.stdin:
-        command = json.loads(line)
-        try:
-            answer = await getattr(publisher, command.pop("do"))(**command)
-        except Exception as error:  # told to the bench, which ends the run
-            answer = {"error": repr(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    obey(lambda: Publisher(sys.argv[1], int(sys.argv[2])))

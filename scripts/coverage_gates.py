@@ -24,7 +24,16 @@ WHOLE = (
     "streamsink/backends/redis/subscriptions.py",
     *(
         f"streamsink/backends/signalr/{name}.py"
-        for name in ("connection_string", "credentials", "meter", "replies", "rest", "retries", "tokens")
+        for name in (
+            "connection_string",
+            "credentials",
+            "identity_settings",
+            "meter",
+            "replies",
+            "rest",
+            "retries",
+            "tokens",
+        )
     ),
     *(
         f"streamsink/backends/signalr/twin/{name}.py"

@@ -30,7 +30,7 @@ echo "The Azure Functions host on $("$python" --version):"
 if [ ! "$venv/.done" -nt pyproject.toml ]; then
   "$python" -m venv "$venv"
   "$venv/bin/pip" install --quiet --upgrade 'pip>=25.1'
-  "$venv/bin/pip" install --quiet --editable '.[demo,functions,valkey]' --group functions-test
+  "$venv/bin/pip" install --quiet --editable '.[demo,functions,metrics,valkey]' --group functions-test
   touch "$venv/.done"
 fi
 shopt -s nullglob

@@ -34,7 +34,9 @@ SANS_IO = [
     "streamsink.backends.process.thread_runs",
     *(
         f"streamsink.backends.signalr.{name}"
-        for name in ("connection_string", "credentials", "replies", "rest", "retries", "settings", "tokens")
+        for name in (
+            "connection_string", "credentials", "identity_settings", "replies", "rest", "retries", "settings", "tokens",
+        )
     ),
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",

@@ -6,17 +6,20 @@ import asyncio
 import base64
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.feed import FeedProtocol, Lag
 from bench.gateways.common import run, say
-from streamsink.backends.gateway.websocket_frames import data_frame
+from streamsink.backends.gateway.websocket_frames import TEXT, data_frame
+
+if TYPE_CHECKING:
+    from streamsink.core.events import Event
 
 KEY = re.compile(rb"(?i)sec-websocket-key: *(\S+)")
 GROUP = re.compile(rb"GET /(\S*)")
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-GROUPS: dict[bytes, list[asyncio.Transport]] = {}
+GROUPS: dict[str, list[asyncio.Transport]] = {}
 
 
 class Echo(asyncio.Protocol):
@@ -31,15 +34,13 @@ class Echo(asyncio.Protocol):
             return
         accept = base64.b64encode(hashlib.sha1(key[1] + MAGIC).digest())
         answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        self.transport.write(
-            answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", is_text=True)
-        )
-        group = GROUP.search(data)[1]  # type: ignore[index]
+        self.transport.write(answer + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + data_frame(b"ready", TEXT))
+        group = GROUP.search(data)[1].decode()  # type: ignore[index]
         members = GROUPS.setdefault(group, [])
         members.append(self.transport)
         self.joined(group, members)
 
-    def joined(self, group: bytes, members: list[asyncio.Transport]) -> None:
+    def joined(self, group: str, members: list[asyncio.Transport]) -> None:
         """For a floor that must ask for a group's messages."""
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,8 +49,8 @@ class Echo(asyncio.Protocol):
                 group.remove(self.transport)
 
 
-def publish(group: bytes, target: bytes, body: bytes, epoch: int, seq: int) -> None:
-    frame = data_frame(body, is_text=True)
+def publish(group: str, events: list[Event]) -> None:
+    frame = data_frame(events[0].body, TEXT)
     for transport in GROUPS.get(group, ()):
         transport.write(frame)
 
@@ -61,9 +62,7 @@ async def main() -> None:
         return {"worst_ms": lag.take() * 1000}
 
     clients = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
-    feed = await loop.create_server(
-        lambda: FeedProtocol(publish, lambda *_: None, lambda *_: None, stats), "127.0.0.1", 0
-    )
+    feed = await loop.create_server(lambda: FeedProtocol(publish, lambda *_: None, stats), "127.0.0.1", 0)
     say(port=clients.sockets[0].getsockname()[1], feed=feed.sockets[0].getsockname()[1])
     await asyncio.Event().wait()
 

@@ -15,7 +15,7 @@ from bench.feed import FeedProtocol, Lag
 from bench.gateways import floor
 from bench.gateways.common import run, say
 from bench.store import channel
-from streamsink.backends.gateway.websocket_frames import data_frame
+from streamsink.backends.gateway.websocket_frames import TEXT, data_frame
 
 
 class Reader(asyncio.Protocol):
@@ -28,8 +28,8 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
 
-    def listen(self, group: bytes, members: list[asyncio.Transport]) -> None:
-        name = channel(group.decode())
+    def listen(self, group: str, members: list[asyncio.Transport]) -> None:
+        name = channel(group)
         if name not in self._members:
             self._members[name] = members
             self._transport.write(hiredis.pack_command((b"SSUBSCRIBE", name)))
@@ -38,7 +38,7 @@ class Reader(asyncio.Protocol):
         self._reader.feed(data)
         while (reply := self._reader.gets()) is not False:
             if reply[0] == b"smessage":
-                frame = data_frame(reply[2], is_text=True)
+                frame = data_frame(reply[2], TEXT)
                 for transport in self._members[reply[1]]:
                     transport.write(frame)
 
@@ -48,7 +48,7 @@ async def main(port: int) -> None:
     _, reader = await loop.create_connection(Reader, "127.0.0.1", port)
 
     class Echo(floor.Echo):
-        def joined(self, group: bytes, members: list[asyncio.Transport]) -> None:
+        def joined(self, group: str, members: list[asyncio.Transport]) -> None:
             if group:
                 reader.listen(group, members)
 
@@ -57,7 +57,7 @@ async def main(port: int) -> None:
 
     clients = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
     nothing = lambda *_: None  # noqa: E731
-    control = await loop.create_server(lambda: FeedProtocol(nothing, nothing, nothing, stats), "127.0.0.1", 0)
+    control = await loop.create_server(lambda: FeedProtocol(nothing, nothing, stats), "127.0.0.1", 0)
     say(port=clients.sockets[0].getsockname()[1], feed=control.sockets[0].getsockname()[1])
     await asyncio.Event().wait()
 

@@ -10,29 +10,18 @@ from bench.feed import FeedProtocol, Lag
 from bench.gateways.auth import KEYS
 from bench.gateways.common import run, serve_uvicorn
 from streamsink.backends.gateway.delivery import GatewayBounds, GatewayDelivery
-from streamsink.backends.gateway.turn import Turn
-from streamsink.core.events import Event
 from streamsink.hosts.sockets import websocket_protocol
 
 
 async def main(path: str) -> None:
     delivery = GatewayDelivery(KEYS, bounds=GatewayBounds(close_s=0.2))
-    hub, lag, targets = delivery.hub, Lag(), {}
-    turn = Turn(hub.publish)
-
-    def publish(group: bytes, target: bytes, body: bytes, epoch: int, seq: int) -> None:
-        name = targets.get(target) or targets.setdefault(target, target.decode())
-        turn.put(group.decode(), (Event(name, body, str(epoch), seq),))
-
-    def publish_batch(group: bytes, target: bytes, bodies: list[bytes], epoch: int, seq: int) -> None:
-        name, at = target.decode(), str(epoch)
-        turn.put(group.decode(), [Event(name, body, at, place) for place, body in enumerate(bodies, seq)])
+    hub, lag = delivery.hub, Lag()
 
     async def stats() -> dict[str, Any]:
         return {"worst_ms": lag.take() * 1000, "slow": hub.slow_readers, "connections": len(hub)}
 
     loop = asyncio.get_running_loop()
-    feed = await loop.create_server(lambda: FeedProtocol(publish, publish_batch, hub.join, stats), "127.0.0.1", 0)
+    feed = await loop.create_server(lambda: FeedProtocol(hub.publish, hub.join, stats), "127.0.0.1", 0)
     ws = websocket_protocol(lambda: delivery) if path == "sockets" else "websockets-sansio"
     await serve_uvicorn(delivery.client_app, ws=ws, feed=feed.sockets[0].getsockname()[1])
 

@@ -31,7 +31,7 @@ async def main(port: int) -> None:
 
     loop = asyncio.get_running_loop()
     nothing = lambda *_: None  # noqa: E731  what is published comes through Redis
-    control = await loop.create_server(lambda: FeedProtocol(nothing, nothing, join, stats), "127.0.0.1", 0)
+    control = await loop.create_server(lambda: FeedProtocol(nothing, join, stats), "127.0.0.1", 0)
     ws = websocket_protocol(lambda: delivery)
     await serve_uvicorn(delivery.client_app, ws=ws, feed=control.sockets[0].getsockname()[1])
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from typing import Any
 
-import uvloop
-
+from bench.commands import obey
 from bench.runs import BenchRun
 from bench.store import redis_timeline
 
@@ -38,19 +36,5 @@ class Producing:
             await run.append([0] * batch)
 
 
-async def main() -> None:
-    producing = Producing(int(sys.argv[1]))
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        command = json.loads(line)
-        try:
-            answer = await getattr(producing, command.pop("do"))(**command)
-        except Exception as error:  # told to the bench, which ends the run
-            answer = {"error": repr(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    obey(lambda: Producing(int(sys.argv[1])))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from streamsink.core.errors import PartlyDeliveredError, StreamSinkError
 from streamsink.core.measures import Measures
+from streamsink.core.redelivery import Redelivery
 from streamsink.core.sink import StreamSink
 
 if TYPE_CHECKING:
@@ -26,13 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ComposedSink"]
 
-_log = logging.getLogger("streamsink")
 _Ability = TypeVar("_Ability")
 
-_TRIES: Final = 8
-_FIRST_RETRY_S: Final = 0.1
-_LONGEST_RETRY_S: Final = 5.0
-_MAX_WAITING_EVENTS: Final = 10_000
+_LONGEST_PATIENCE_S: Final = 10.0
 # Runs whose end is being written when the sink closes have so long.
 _LAST_WORDS_S: Final = 5.0
 
@@ -56,10 +49,14 @@ class ComposedSink(StreamSink, Measures):
         super().__init__(options=options, runtime=runtime)
         self._timeline = timeline
         self._delivery = delivery
-        self._late: dict[str, deque[Event]] = {}
-        self._redelivering: dict[str, asyncio.Task[None]] = {}
-        self.undelivered: int = 0
-        self.redelivered: int = 0
+        # A run's lease is renewed between two sends: waiting for a delivery must not outlast it.
+        patience_s = min(_LONGEST_PATIENCE_S, self.options.lease_s / 3)
+        self._outgoing = Redelivery(delivery, tasks=self.tasks, runtime=self.runtime, patience_s=patience_s)
+
+    @property
+    def undelivered(self) -> int:
+        """Events whose delivery was given up."""
+        return self._outgoing.undelivered
 
     @property
     def keeps_history(self) -> bool:
@@ -79,14 +76,14 @@ class ComposedSink(StreamSink, Measures):
         """What is counted here, and what its parts count."""
         own = {
             "saved": self.options.pacer.merged,
-            "redelivered": self.redelivered,
-            "undelivered": self.undelivered,
+            "redelivered": self._outgoing.redelivered,
+            "undelivered": self._outgoing.undelivered,
         }
         return own | {name: count for part in self._measured() for name, count in part.measure().items()}
 
     def levels(self) -> Mapping[str, int]:
         """How much is here, and in its parts."""
-        own = {"late": sum(len(late) for late in tuple(self._late.values()))}
+        own = {"late": self._outgoing.waiting}
         return own | {name: count for part in self._measured() for name, count in part.levels().items()}
 
     def _measured(self) -> list[Measures]:
@@ -99,71 +96,10 @@ class ComposedSink(StreamSink, Measures):
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         """Try once here; what fails is tried again in the background."""
-        if not events:
-            return
-        if thread in self._late:
-            self._deliver_later(thread, events)
-            return
-        try:
-            await self._delivery.deliver(thread, events)
-        except StreamSinkError as reason:
-            _log.warning("delivery failed, trying again: %s", type(reason).__name__)
-            self._deliver_later(thread, events[_delivered_before(reason) :])
-        except asyncio.CancelledError:
-            self._deliver_later(thread, events)  # appended is appended, whoever has gone away
-            raise
-
-    def _deliver_later(self, thread: str, events: Sequence[Event]) -> None:
-        late = self._late.get(thread)
-        if late is None:
-            late = self._late[thread] = deque()
-            work = self._redeliver(thread, late)
-            self._redelivering[thread] = self.tasks.start(work, name="streamsink redelivery")
-        late.extend(events)
-        self._bound(late)
-
-    def _bound(self, late: deque[Event]) -> None:
-        while len(late) > _MAX_WAITING_EVENTS:
-            late.popleft()
-            self.undelivered += 1
-
-    async def _redeliver(self, thread: str, late: deque[Event]) -> None:
-        delay_s, tries = _FIRST_RETRY_S, 1
-        try:
-            while late and tries < _TRIES:
-                await asyncio.sleep(self.runtime.jittered(delay_s))
-                count, failed = await self._redelivered(thread, late)
-                self.redelivered += count
-                tries = 0 if count else tries + 1
-                delay_s = _next_delay(0.0 if count else delay_s) if failed else 0.0
-        finally:
-            del self._late[thread], self._redelivering[thread]
-            self.undelivered += len(late)
-            if late:
-                _log.error("gave up delivering %d events; clients will ask for them", len(late))
+        await self._outgoing.deliver(thread, events)
 
     async def flush(self, thread: str, *, timeout_s: float) -> bool:
-        """As ``StreamSink.flush``."""
-        redelivering = self._redelivering.get(thread)
-        if redelivering is None:
-            return True
-        done, _ = await asyncio.wait({redelivering}, timeout=timeout_s)
-        return bool(done)
-
-    async def _redelivered(self, thread: str, late: deque[Event]) -> tuple[int, bool]:
-        """How many were delivered, and whether that failed; what was not waits again."""
-        events = tuple(late)
-        late.clear()
-        try:
-            await self._delivery.deliver(thread, events)
-        except BaseException as reason:
-            done = _delivered_before(reason)
-            late.extendleft(reversed(events[done:]))
-            self._bound(late)
-            if isinstance(reason, StreamSinkError):
-                return done, True
-            raise
-        return len(events), False
+        return await self._outgoing.flush(thread, timeout_s=timeout_s)
 
     async def accept_run(self, thread: str, request: RunRequest) -> Accepted:
         accepted = await self._timeline.accept_run(thread, request)
@@ -215,7 +151,7 @@ class ComposedSink(StreamSink, Measures):
 
     async def delete(self, thread: str) -> None:
         await self._timeline.delete(thread)
-        self._late.get(thread, deque()).clear()
+        self._outgoing.forget(thread)
         await self._delivery.dissolve(thread)
 
     async def sweep(self, thread: str | None = None) -> list[Swept]:
@@ -245,11 +181,3 @@ class ComposedSink(StreamSink, Measures):
             closing.push_async_callback(self._timeline.aclose)
             closing.push_async_callback(self._delivery.aclose)
             await self.tasks.aclose(ending_s=_LAST_WORDS_S)
-
-
-def _delivered_before(reason: BaseException) -> int:
-    return reason.count if isinstance(reason, PartlyDeliveredError) else 0
-
-
-def _next_delay(delay_s: float) -> float:
-    return min(max(delay_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S)

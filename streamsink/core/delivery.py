@@ -38,7 +38,7 @@ class Delivery(ABC):
         """Carry consecutive events to the group. The same events may be given again.
 
         Raises:
-            UnavailableError: they may not have arrived.
+            UnavailableError: they may not have arrived; they are given again, not before its ``retry_after_s``.
             PartlyDeliveredError: … but for the first few; those that follow are given again, these are not.
         """
 

@@ -186,17 +186,22 @@ class BusyError(StreamSinkError):
 
 
 class UnavailableError(StreamSinkError):
-    """A dependency is unreachable. The same call may be made again."""
+    """A dependency is unreachable. The same call may be made again, ``retry_after_s`` seconds from now where the
+    dependency says when."""
 
     code = "unavailable"
     status = 503
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PartlyDeliveredError(UnavailableError):
     """A delivery stopped on its way: the first ``count`` of the events that it was given need not be given again."""
 
-    def __init__(self, message: str, count: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, count: int, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
         self.count = count
 
 

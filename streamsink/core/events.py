@@ -7,7 +7,7 @@ forwards the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -64,8 +64,8 @@ class Record:
         return Event(self.target, self.body, epoch, seq)
 
 
-class Event(NamedTuple):
-    """One appended event.
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One appended event. C makes it, in a quarter of a named tuple's time, and reads it where it is an array.
 
     Args:
         target: the SignalR target.

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +13,7 @@ from streamsink.core import utf16
 from streamsink.core.appender import begin_run
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
-from streamsink.core.errors import RunClosedError, StreamOverflowError, TooLargeError
+from streamsink.core.errors import RunClosedError, StreamOverflowError, ThreadDeletedError, TooLargeError
 from streamsink.core.events import (
     AGENT_CUSTOM,
     AGENT_DONE,
@@ -25,17 +24,17 @@ from streamsink.core.events import (
     Terminal,
 )
 from streamsink.core.failures import explain
-from streamsink.core.identity import resolve
 from streamsink.core.names import THREAD_ID
 from streamsink.core.pump import Pump
 from streamsink.core.runs import RunRequest
-from streamsink.core.runtime import run_unless
 from streamsink.core.updates import UpdateReader, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from streamsink.core.sink import StreamSink
 
-__all__ = ["RunPublisher", "current_run", "publish"]
+__all__ = ["RunPublisher", "current_run"]
 
 _log = logging.getLogger("streamsink")
 
@@ -259,7 +258,8 @@ class RunPublisher:
         except Exception as failure:
             if exc is None:
                 raise
-            _log.error("the end of run %s was not written: %s", self.correlation_id, type(failure).__name__)
+            if not isinstance(failure, ThreadDeletedError):
+                _log.error("the end of run %s was not written: %s", self.correlation_id, type(failure).__name__)
 
     async def _end(self, exc: BaseException | None) -> None:
         if exc is None:
@@ -269,32 +269,3 @@ class RunPublisher:
         else:
             code, message = explain(exc)
             await self.finish("failed", code=code, message=message)
-
-
-async def publish(run: RunPublisher, source: AsyncIterable[Any] | Iterable[Any]) -> Terminal:
-    """Publish everything that ``source`` gives; stops, ``cancelled``, as soon as the run should end."""
-    async with run:
-        if not await run_unless(run.cancelled, _consume(source, run)) and run.terminal is None:
-            await run.finish("cancelled")
-    return run.terminal or Terminal("completed")
-
-
-async def _consume(source: AsyncIterable[Any] | Iterable[Any], run: RunPublisher) -> None:
-    if isinstance(source, AsyncIterable):
-        try:
-            async for update in source:
-                run.update(update)
-        except BaseException:
-            await _close(source)
-            raise
-        return
-    for update in source:
-        run.update(update)
-        await asyncio.sleep(0)  # a plain iterator would keep the loop from sending
-
-
-async def _close(source: object) -> None:
-    """Let a stream that is not read to its end release what it holds: a generator, or the framework's own stream."""
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if close is not None:
-        await resolve(close())

@@ -16,6 +16,7 @@ from streamsink.core.errors import (
     StaleAttemptError,
     StreamOverflowError,
     StreamSinkError,
+    ThreadDeletedError,
     UnavailableError,
 )
 from streamsink.core.events import AGENT_STARTED, Envelope, Record, Terminal
@@ -136,7 +137,8 @@ class Pump:
         else:
             self._failure = task.exception()
         if self._failure is not None:
-            _log.error("run %s was left open: %s", self._request.correlation_id, type(self._failure).__name__)
+            if not isinstance(self._failure, ThreadDeletedError):  # nothing is left there
+                _log.error("run %s was left open: %s", self._request.correlation_id, type(self._failure).__name__)
             self._on_stop(self._failure)
 
     async def _turn(self) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from streamsink.core.delivery import Delivery
 from streamsink.core.options import PublishOptions
-from streamsink.core.publishing import RunPublisher, publish
+from streamsink.core.publishing import RunPublisher
 from streamsink.core.runtime import Runtime, TaskOwner
+from streamsink.core.sources import publish
 from streamsink.core.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ class StreamSink(Timeline, Delivery):
     ) -> Terminal:
         """Publish a whole stream of agent updates or strings as one run; returns how it ended.
 
+        When the run is cancelled the stream is closed; an agent's is then asked for its final response, so that the
+        agent's history keeps what was said.
+
         Raises:
+            InvalidRequestError: ``source`` is no stream, as of ``agent.run(…)`` without ``stream=True``.
             Exception: whatever ``source`` raises, after the run's ``failed`` terminal has been written.
         """
         return await publish(self.run(thread, agent=agent, message=message), source)

@@ -120,13 +120,16 @@ class Attempt:
     async def _publish(
         self, run: RunPublisher, on_update: Callable[[AgentResponseUpdate], Awaitable[None]]
     ) -> AgentResponse[Any]:
+        limit = asyncio.timeout(self._time_limit_s)
         try:
-            async with asyncio.timeout(self._time_limit_s):
+            async with limit:
                 completed = await run_unless(run.cancelled, self._follow(run, on_update))
         except Exception:
             if self._leave_open:
                 await self._sink.interrupt(run.thread, run.correlation_id, run.attempt)
                 self._left_open = True
+            elif limit.expired():  # a TimeoutError of the agent's own is as any other failure
+                await run.finish("failed", code="time_limit", message="The answer took too long.")
             raise
         response = self._response or AgentResponse.from_updates(self._updates)
         if completed:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from streamsink.core.errors import StreamSinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["MethodNotAllowedError", "NoHistoryError", "NotAcceptableError", "WorkersError"]
 
@@ -22,10 +27,18 @@ class NoHistoryError(StreamSinkError):
 
 
 class MethodNotAllowedError(StreamSinkError):
-    """There is such a path, but not for this method."""
+    """There is such a path, but not for this method.
+
+    Args:
+        allowed: the methods that there are; answers name them (RFC 9110, section 15.5.6).
+    """
 
     code = "method_not_allowed"
     status = 405
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        super().__init__("there is such a path, but not for this method")
+        self.allowed = frozenset(allowed)
 
 
 class WorkersError(StreamSinkError):

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from streamsink.core.errors import BusyError, InvalidRequestError, StreamSinkError, UnauthenticatedError
+from streamsink.core.errors import (
+    BusyError,
+    InvalidRequestError,
+    StreamSinkError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from streamsink.hosts.errors import MethodNotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -67,8 +74,10 @@ def json_reply(value: Any, status: int = 200) -> Reply:
 def error_reply(error: StreamSinkError, **more: Any) -> Reply:
     """The one shape of every error: ``{"error": {"code", "message"}}``."""
     reply = json_reply({"error": {"code": error.code, "message": str(error)}, **more}, error.status)
-    if isinstance(error, BusyError):
+    if isinstance(error, (BusyError, UnavailableError)) and error.retry_after_s is not None:
         return reply.with_headers(("retry-after", str(max(1, math.ceil(error.retry_after_s)))))
+    if isinstance(error, MethodNotAllowedError):
+        return reply.with_headers(("allow", ", ".join(sorted(error.allowed))))
     if isinstance(error, UnauthenticatedError):
         return reply.with_headers(("www-authenticate", "Bearer"))
     return reply

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
 from starlette.websockets import WebSocket
 
 from streamsink.core.errors import NotFoundError, StreamSinkError
@@ -68,10 +69,17 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: StreamSinkEr
 async def _unrouted(native: StarletteRequest, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:
-        return response_to(native, error_reply(MethodNotAllowedError("there is such a path, but not for this method")))
+        return response_to(native, error_reply(MethodNotAllowedError(_allowed(native))))
     return response_to(
         native, error_reply(NotFoundError("there is nothing here; the API is described in docs/http.md"))
     )
+
+
+def _allowed(native: StarletteRequest) -> set[str]:
+    """The methods of every route with this path; the router's own error names those of one route."""
+    routes = [route for route in native.app.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(native.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in route.methods or ()}
 
 
 async def _failed(native: StarletteRequest, error: Exception) -> Response:

@@ -68,6 +68,7 @@ class ThreadCalls:
         await self._sink.join(thread, connection_id, user_id=user.id)
         answer = {"status": "joined", "group": thread}
         if after is None:
+            await self._sink.get_snapshot(thread)  # of all calls the one that a deleted thread refuses
             return json_reply(answer)
         replay = await read_replay(self._sink, thread, after)
         if self._sink.keeps_history:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from streamsink.backends.gateway.local_server import listening
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
 __all__ = ["serving"]
-
-_START_S: Final = 10.0
-_STOP_S: Final = 10.0
 
 
 @asynccontextmanager
@@ -32,6 +31,7 @@ async def serving(
 
     Raises:
         TimeoutError: it did not start or stop in time.
+        RuntimeError: it could not start.
     """
     config = uvicorn.Config(
         app,
@@ -42,38 +42,6 @@ async def serving(
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=grace_s,
     )
-    server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        task = asyncio.create_task(server.serve(sockets=[listener]), name="test server")
-        try:
-            async with asyncio.timeout(_START_S):
-                await server.ready(task)
+        async with listening(config, listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            async with asyncio.timeout(_STOP_S):
-                await task
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the test runner, and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._started = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started.set()
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
-
-    async def ready(self, task: asyncio.Task[None]) -> None:
-        """Return when it listens; raise what ``task`` raised when it will not."""
-        waiting = asyncio.create_task(self._started.wait())
-        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            task.result()
-            raise RuntimeError("the server ended while it was starting")

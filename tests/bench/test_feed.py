@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.feed import BATCH, EVENT, JOIN, FeedProtocol, batch, record
+from bench.feed import EVENTS, JOIN, FeedProtocol, record
 from bench.measure import Figures
+from streamsink.core.events import Event
 
 
 async def no_stats() -> dict[str, Any]:
@@ -22,8 +23,7 @@ class Reader:
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
         self.protocol = FeedProtocol(
-            lambda *event: self.seen.append(event),
-            lambda *events: self.seen.append(events),
+            lambda group, events: self.seen.append((group, events)),
             lambda group, member: self.seen.append((group, member)),
             no_stats,
         )
@@ -32,17 +32,14 @@ class Reader:
 @given(st.data())
 def test_records_are_read_back_however_they_were_cut(data: st.DataObject) -> None:
     reader = Reader()
-    stream = (
-        record(EVENT, b"g", b"t", b"{}", 17, 5)
-        + record(BATCH, b"h", b"t", batch([b"{}", b'{"a":1}']), 17, 6)
-        + record(JOIN, b"g", body=b"c1")
-    )
+    events = [Event("t", b"{}", "17", 5), Event("t", b'{"a":1}', "17", 6)]
+    stream = record(EVENTS, "g", events[:1]) + record(EVENTS, "h", events) + record(JOIN, "g", member="c1")
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
 
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         reader.protocol.data_received(stream[start:end])
 
-    assert reader.seen == [(b"g", b"t", b"{}", 17, 5), (b"h", b"t", [b"{}", b'{"a":1}'], 17, 6), ("g", "c1")]
+    assert reader.seen == [("g", events[:1]), ("h", events), ("g", "c1")]
 
 
 def figures(cpu_ms: float, **wrong: int) -> Figures:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streamsink.core import composed
+from streamsink.core import redelivery
 from streamsink.core.composed import ComposedSink
 from streamsink.core.cursor import Cursor
 from streamsink.core.delivery import Delivery, ListsMembers
@@ -72,6 +72,18 @@ async def test_a_failed_delivery_is_tried_again_in_order() -> None:
 
 
 @virtual_time
+async def test_a_delivery_of_somebody_elses_may_fail_as_it_likes() -> None:
+    """An error of no kind of ours is a failed delivery, the first time and later, and not its publisher's."""
+    async with world() as w:
+        await begun(w.sink, "t")
+        w.delivery.failures, w.delivery.failure = 3, OSError("a socket")
+        await w.sink.send("t", batch("r1", 1))
+        await settle(w)
+
+        assert (delivered(w), w.sink.undelivered) == ([1], 0)
+
+
+@virtual_time
 async def test_what_arrived_before_a_failure_is_not_given_again() -> None:
     async with world() as w:
         await begun(w.sink, "t")
@@ -92,10 +104,12 @@ async def test_what_comes_while_something_is_tried_again_queues_behind_it() -> N
         await w.sink.send("t", batch("r1", 1))
         w.delivery.gate.clear()
         await asyncio.sleep(0.2)
-        await w.sink.send("t", batch("r1", 2))
+        sending = asyncio.ensure_future(w.sink.send("t", batch("r1", 2)))
+        await steps()
         w.delivery.failures = 1
         w.delivery.gate.set()
         await settle(w)
+        await sending
 
         assert delivered(w) == [1, 2]
 
@@ -138,7 +152,8 @@ async def test_a_failure_after_a_success_waits_again() -> None:
         await w.sink.send("t", batch("r1", 1))
         w.delivery.gate.clear()
         await asyncio.sleep(0.2)  # the second try is under way
-        await w.sink.send("t", batch("r1", 2))
+        sending = asyncio.ensure_future(w.sink.send("t", batch("r1", 2)))
+        await steps()
         w.delivery.gate.set()
         await steps(1)
         w.delivery.gate.clear()
@@ -148,6 +163,7 @@ async def test_a_failure_after_a_success_waits_again() -> None:
         w.delivery.gate.set()
         await settle(w)
 
+        await sending
         tries = w.delivery.tries[start - 1 :]
         assert delivered(w) == [1, 2]
         assert all(later - at >= 0.1 for at, later in pairwise(tries))
@@ -155,7 +171,7 @@ async def test_a_failure_after_a_success_waits_again() -> None:
 
 @virtual_time
 async def test_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composed, "_MAX_WAITING_EVENTS", 5)
+    monkeypatch.setattr(redelivery, "_MAX_WAITING_EVENTS", 5)
     async with world() as w:
         await begun(w.sink, "t")
         w.delivery.failures = 2

@@ -24,8 +24,9 @@ from streamsink.core.errors import (
 )
 from streamsink.core.events import Terminal
 from streamsink.core.options import PublishOptions
-from streamsink.core.publishing import RunPublisher, current_run, publish
+from streamsink.core.publishing import RunPublisher, current_run
 from streamsink.core.settings import Settings
+from streamsink.core.sources import publish
 from streamsink.testing.checking import conversation, expect, request, texts_of
 from streamsink.testing.clock import virtual_time
 from tests.support.turns import cancelled_at_turn
@@ -92,7 +93,7 @@ async def test_without_a_message_there_is_none() -> None:
 BODIES = [
     (None, "completed", None),
     (ZeroDivisionError("a secret"), "failed", "agent_error"),
-    (TimeoutError("a secret"), "failed", "time_limit"),
+    (TimeoutError("a secret"), "failed", "agent_error"),
     (asyncio.CancelledError("a secret"), "failed", "shutdown"),
     (KeyboardInterrupt("a secret"), "failed", "shutdown"),
     (StreamOverflowError("a secret"), "failed", "stream_overflow"),
@@ -564,6 +565,50 @@ def test_a_source_that_should_end_is_stopped_and_closed(closing: str | None, clo
             return stream
 
     assert scenario().closed == closed
+
+
+class Remembered(Stream):
+    """An agent's stream that keeps what it has said when it is asked for its final response."""
+
+    def __init__(self) -> None:
+        super().__init__("close")
+        self.kept_after_closing: list[int] = []
+
+    async def get_final_response(self) -> None:
+        self.kept_after_closing.append(self.closed)
+
+
+@virtual_time
+async def test_what_a_cancelled_agent_has_said_is_kept_in_its_history() -> None:
+    async with world() as w:
+        cancelled, failed = Remembered(), Remembered()
+        publishing = asyncio.ensure_future(w.sink.publish("t", cancelled))
+        await steps()
+        await w.sink.cancel("t")
+        assert await publishing == Terminal("cancelled")
+        publishing = asyncio.ensure_future(w.sink.publish("u", failed))
+        await steps()
+        publishing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+
+        assert (cancelled.kept_after_closing, failed.kept_after_closing) == ([1], [])
+
+
+@virtual_time
+async def test_an_answer_that_does_not_stream_is_refused_before_its_run() -> None:
+    """As of ``agent.run(…)``, which waits to be awaited."""
+
+    async def run() -> str:
+        return "whole"
+
+    async with world() as w:
+        answers: list[Any] = [run(), 17]
+        for answer in answers:
+            with pytest.raises(InvalidRequestError, match="stream=True"):
+                await w.sink.publish("t", answer)
+
+        assert await w.events() == []
 
 
 @virtual_time

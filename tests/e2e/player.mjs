@@ -29,9 +29,11 @@ async function play({ baseUrl, agent, waitS }, person, index) {
   const states = [...tabs, reload].map((tab) => tab.thread.state);
   const statuses = tabs.map((tab) => tab.thread.status);
   const turned = tabs.flatMap((tab) => tab.turned);
-  const result = { index, threadId, states, statuses, turned, reconnects: tabs.map((tab) => tab.reconnects()) };
+  const [reconnects, rewritten] = ["reconnects", "rewritten"].map((count) => tabs.map((tab) => tab[count]()));
+  const result = { index, threadId, states, statuses, turned, reconnects, rewritten };
   await Promise.all([...tabs, reload].map((tab) => tab.thread.close()));
-  process.stdout.write(JSON.stringify(result) + "\n");
+  // The process ends when this has been written: what is left in a pipe's buffer is lost then.
+  await new Promise((written) => process.stdout.write(JSON.stringify(result) + "\n", written));
 }
 
 function openTab({ baseUrl, api, threadId, waitS, headers }) {
@@ -39,8 +41,16 @@ function openTab({ baseUrl, api, threadId, waitS, headers }) {
   const waiting = new Set();
   const ends = new Map();
   const turned = []; // runs that ended in one way, and later in another
+  const texts = new Map();
+  let rewritten = 0; // times that a text was not what had been shown of it before, and more
   let reconnects = 0;
   thread.onchange = () => {
+    for (const { correlationId, attempt, items } of thread.state.runs) {
+      const key = `${correlationId} ${attempt}`;
+      const text = items.map((item) => item.text ?? "").join("");
+      if (!text.startsWith(texts.get(key) ?? "")) rewritten += 1;
+      texts.set(key, text);
+    }
     for (const { correlationId, status } of thread.state.runs) {
       if (ends.has(correlationId) && ends.get(correlationId) !== status) {
         turned.push(`${ends.get(correlationId)}, then ${status}`);
@@ -54,7 +64,7 @@ function openTab({ baseUrl, api, threadId, waitS, headers }) {
     waiting.forEach((check) => check());
   };
   thread.open();
-  return { thread, turned, reconnects: () => reconnects, until: (done) => until(thread, waiting, waitS, done) };
+  return { thread, turned, rewritten: () => rewritten, reconnects: () => reconnects, until: (done) => until(thread, waiting, waitS, done) };
 }
 
 function until(thread, waiting, waitS, done) {

@@ -6,18 +6,20 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from streamsink.backends.signalr.twin import twin
+from tests.e2e.places import Azure
 from tests.e2e.proxy import CuttingProxy, forwarding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.e2e.world import Cluster
+    from tests.e2e.places import Place
 
 __all__ = ["Fleet", "fleet", "strangers"]
 
@@ -81,30 +83,28 @@ async def _end(process: asyncio.subprocess.Process, how: signal.Signals) -> int:
 
 
 @asynccontextmanager
-async def fleet(on: Cluster, *, token_interval_s: float = 0.02, **settings: Any) -> AsyncIterator[tuple[str, Fleet]]:
+async def fleet(on: Place, *, token_interval_s: float = 0.02, **settings: Any) -> AsyncIterator[tuple[str, Fleet]]:
     """``on.nodes`` nodes; gives the URL of their balancer, and themselves.
 
     Args:
         settings: further ``STREAM_*`` variables.
     """
-    together = Fleet(
-        {
-            "STREAM_BACKEND": "redis",
-            "STREAM_REDIS_URL": on.redis_url,
-            "STREAM_REDIS_PREFIX": on.prefix,
-            "STREAM_SECRET": f"k1:{'s' * 48}",
-            "STREAM_REQUESTS_PER_MINUTE": "1000000",
-            "TOKEN_INTERVAL_S": str(token_interval_s),
-            **{f"STREAM_{name.upper()}": str(value) for name, value in settings.items()},
-        }
-    )
-    try:
+    environ = {
+        **on.environ,
+        "STREAM_SECRET": f"k1:{'s' * 48}",
+        "STREAM_REQUESTS_PER_MINUTE": "1000000",
+        "TOKEN_INTERVAL_S": str(token_interval_s),
+        **{f"STREAM_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    async with AsyncExitStack() as stack:
+        if isinstance(on, Azure):
+            service = await stack.enter_async_context(twin(faults=on.faults))
+            environ["STREAM_SIGNALR_CONNECTION_STRING"] = service.connection_string
+        together = Fleet(environ)
+        stack.push_async_callback(together.aclose)
         for _ in range(on.nodes):
             await together.start()
-        async with forwarding(together.balancer) as port:
-            yield f"http://127.0.0.1:{port}", together
-    finally:
-        await together.aclose()
+        yield f"http://127.0.0.1:{await stack.enter_async_context(forwarding(together.balancer))}", together
 
 
 async def strangers(url: str, count: int) -> list[dict[str, str]]:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from random import Random
 
-__all__ = ["CuttingProxy", "cutting_proxy", "forwarding"]
+__all__ = ["CutAfter", "CuttingProxy", "forwarding", "never"]
 
 _READ_BYTES = 65_536
 _CUT_S = 0.1
 
 CutAfter = Callable[[int], int | None]
+
+
+def never(so_far: int) -> int | None:
+    """No connection is cut."""
 
 
 class CuttingProxy:
@@ -35,7 +39,7 @@ class CuttingProxy:
         taken: how many connections each server took, by its URL.
     """
 
-    def __init__(self, targets: Iterable[str], cut_after: CutAfter = lambda so_far: None) -> None:
+    def __init__(self, targets: Iterable[str], cut_after: CutAfter = never) -> None:
         self.targets = list(targets)
         self._cut_after = cut_after
         self._turn = 0
@@ -137,11 +141,3 @@ async def forwarding(proxy: CuttingProxy) -> AsyncIterator[int]:
         server.close()
         await proxy.aclose()
         await server.wait_closed()
-
-
-@asynccontextmanager
-async def cutting_proxy(url: str, cut_after: CutAfter = lambda so_far: None) -> AsyncIterator[tuple[str, CuttingProxy]]:
-    """A proxy in front of ``url``; gives its own URL and itself."""
-    proxy = CuttingProxy([url], cut_after)
-    async with forwarding(proxy) as port:
-        yield f"http://127.0.0.1:{port}", proxy

@@ -4,6 +4,7 @@ Every person has two tabs and asks several questions while their connections are
 reload, must show every answer whole. With ``--redis`` (``make soak ARGS=--redis``) three nodes in processes of their
 own serve them, and in turn a node is killed, Redis is restarted, paused for ten seconds and failed over to a replica
 that is a second behind: then answers may end early, but what is shown of them is their beginning, in order, once.
+``--signalr`` is in soak_signalr.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ import argparse
 import asyncio
 import random
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.outcomes import faults_of, outcomes, prompts_of
+from tests.e2e.places import Cluster
 from tests.e2e.processes import Fleet, fleet, strangers
-from tests.e2e.proxy import CuttingProxy, cutting_proxy
+from tests.e2e.soak_signalr import signalr_round
 from tests.e2e.troubles import Pair, events_kept, pair, terminals
-from tests.e2e.world import Cluster, play, said, story, storyteller, world
+from tests.e2e.world import play, storyteller, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["faults", "outcomes", "prompts_of"]
+    from tests.e2e.proxy import CuttingProxy
 
 # With three nodes: lost producers are noticed soon, but a server that is silent for ten seconds loses none.
 _LEASE_S = 15
@@ -32,50 +32,6 @@ _PAUSE_S = 10.0
 _BEHIND_S = 1.0
 _BETWEEN_S = 8.0
 _RUN_S = 120.0
-
-
-def prompts_of(person: int, count: int) -> list[str]:
-    """What somebody asks."""
-    return [f"p{person}{chr(ord('a') + i)}" for i in range(count)]
-
-
-def faults(results: list[dict[str, Any]]) -> dict[str, int]:
-    """Compare every tab's words with what was told. Of an answer that ended early they are its beginning."""
-    lost = doubled = reordered = answers = 0
-    for i, result in enumerate(results):
-        for state in result["states"]:
-            for run, prompt, text in zip(state["runs"], prompts_of(i, len(state["runs"])), said(state), strict=True):
-                words, told = text.split(), story(prompt).split()
-                told = told if run["status"] == "completed" else told[: len(words)]
-                answers += 1
-                lost += len(set(told) - set(words))
-                doubled += len(words) - len(set(words))
-                reordered += sum(a != b for a, b in zip([w for w in told if w in set(words)], words, strict=False))
-    return {"answers": answers, "lost": lost, "doubled": doubled, "reordered": reordered}
-
-
-def outcomes(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """How runs ended, and how tabs that were there all the time differ from a reload, in what they show or say."""
-    ends, differing, told, turned, whole = Counter[str](), 0, Counter[str](), Counter[str](), 0
-    for i, result in enumerate(results):
-        *tabs, reload = result["states"]
-        ends.update(f"{run['status']} {(run['error'] or {}).get('code', '')}".strip() for run in reload["runs"])
-        differing += sum(_shown(tab) != _shown(reload) for tab in tabs)
-        told.update(status["history"] for status in result["statuses"])
-        turned.update(result["turned"])
-        answers = zip(reload["runs"], prompts_of(i, len(reload["runs"])), said(reload), strict=True)
-        whole += sum(run["status"] == "failed" and text == story(prompt) for run, prompt, text in answers)
-    return {
-        "ended": dict(ends),
-        "failed, but whole": whole,
-        "ends that tabs saw change": dict(turned),
-        "tabs that differ from a reload": differing,
-        "history, as tabs say": dict(told),
-    }
-
-
-def _shown(state: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(run["status"], text) for run, text in zip(state["runs"], said(state), strict=True)]
 
 
 async def soak(*, people: int, cuts: int, seed: int) -> dict[str, Any]:
@@ -87,15 +43,15 @@ async def soak(*, people: int, cuts: int, seed: int) -> dict[str, Any]:
 
     started = time.monotonic()
     agent = storyteller(token_interval_s=0.02)
-    async with world(agent) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+    async with world(agent, cut_after=cut_after) as app:
         asked = [{"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, 2), "tabs": 2} for i in range(people)]
-        results = await play(url, asked)
+        results = await play(app.url, asked)
     return {
         "seed": seed,
         "people": people,
-        "cuts": proxy.cuts,
+        "cuts": app.cuts,
         "seconds": round(time.monotonic() - started, 1),
-        **faults(results),
+        **faults_of(results),
         **outcomes(results),
     }
 
@@ -123,7 +79,7 @@ async def redis_soak(*, people: int, cuts: int, seed: int, prompts: int = 6) -> 
         "cuts": nodes.balancer.cuts,
         "seconds": round(time.monotonic() - started, 1),
         **figures,
-        **faults(results),
+        **faults_of(results),
         **outcomes(results),
         "reconnects": sum(sum(result["reconnects"]) for result in results),
     }
@@ -160,26 +116,30 @@ def say(line: object) -> None:
     print(line, flush=True)  # noqa: T201  its purpose
 
 
-async def rounds(asked: argparse.Namespace) -> Iterable[dict[str, Any]]:
-    """Figures of all rounds."""
-    one = redis_soak if asked.redis else soak
-    people, cuts = (20, 50) if asked.redis else (8, 60)
-    return [
-        await one(people=asked.people or people, cuts=asked.cuts or cuts, seed=seed)
-        for seed in range(asked.seed, asked.seed + (asked.rounds or (1 if asked.redis else 4)))
-    ]
+async def one_round(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Figures of the round that was asked for."""
+    if asked.signalr:
+        people, cuts = asked.people or 20, asked.cuts or 100
+        nodes = 2 if asked.redis else 1
+        return await signalr_round(people=people, prompts=asked.prompts or 24, cuts=cuts, seed=seed, nodes=nodes)
+    if asked.redis:
+        return await redis_soak(people=asked.people or 20, cuts=asked.cuts or 50, seed=seed, prompts=asked.prompts or 6)
+    return await soak(people=asked.people or 8, cuts=asked.cuts or 60, seed=seed)
 
 
 async def main() -> None:
     """Run the rounds that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--redis", action="store_true", help="three nodes on Redis, with every kind of trouble")
+    parser.add_argument("--signalr", action="store_true", help="a bad day of Azure; with --redis, two nodes on Redis")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--people", type=int)
+    parser.add_argument("--prompts", type=int, help="of each of them")
     parser.add_argument("--cuts", type=int, help="per round")
     parser.add_argument("--seed", type=int, default=1)
-    for figures in await rounds(parser.parse_args()):
-        say(figures)
+    asked = parser.parse_args()
+    for seed in range(asked.seed, asked.seed + (asked.rounds or (1 if asked.redis or asked.signalr else 4))):
+        say(await one_round(asked, seed))
 
 
 if __name__ == "__main__":

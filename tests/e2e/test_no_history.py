@@ -10,14 +10,19 @@ import pytest
 from agent_framework import Agent
 
 from streamsink.demo.scripted import Pause, ScriptedChatClient, Text
-from tests.e2e.proxy import cutting_proxy
 from tests.e2e.witness import witness
-from tests.e2e.world import AGENT, story, storyteller, world
+from tests.e2e.world import AGENT, World, story, storyteller, world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+    from tests.e2e.places import Place
+
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.timeout(120),
+    pytest.mark.parametrize("on", ["memory-none", "signalr-none"], indirect=True),
+]
 
 
 class Gate:
@@ -47,6 +52,14 @@ async def thread_of(url: str, name: str) -> str:
         return str((await http.post("/api/agent/create-thread")).json()["thread_id"])
 
 
+def cut_off_the_first(app: World) -> None:
+    """Whoever comes through the front cannot reach the app, and the client that connected first is cut."""
+    app.front.switch()
+    if app.service is not None:
+        hub = app.service.hub("streamsink")
+        hub.sever(hub.clients()[0].connection_id)
+
+
 def ended(count: int) -> Callable[[dict[str, Any]], bool]:
     over = {"completed", "failed", "cancelled"}
     return lambda seen: len(seen["runs"]) == count and all(run["status"] in over for run in seen["runs"])
@@ -56,8 +69,8 @@ def shows(text: str) -> Callable[[dict[str, Any]], bool]:
     return lambda seen: bool(seen["runs"]) and seen["runs"][-1]["text"] == text
 
 
-async def test_two_people_see_their_own_threads_and_nothing_else() -> None:
-    async with world(storyteller(), history="none") as app:
+async def test_two_people_see_their_own_threads_and_nothing_else(on: Place) -> None:
+    async with world(storyteller(), on=on) as app:
         threads = {name: await thread_of(app.url, name) for name in ("ann", "bob")}
         async with (
             witness(app.url, threads["ann"], x_test_user="ann") as ann,
@@ -78,9 +91,9 @@ async def test_two_people_see_their_own_threads_and_nothing_else() -> None:
                 assert (tab.seen["status"]["history"], tab.seen["joins"]) == ("none", 1)
 
 
-async def test_a_run_is_stopped() -> None:
+async def test_a_run_is_stopped(on: Place) -> None:
     gate = Gate()
-    async with world(held("half", gate, "never said"), history="none") as app:
+    async with world(held("half", gate, "never said"), on=on) as app:
         thread = await thread_of(app.url, "ann")
         async with witness(app.url, thread, x_test_user="ann") as tab:
             await tab.do(run=[AGENT, "go"])
@@ -94,26 +107,23 @@ async def test_a_run_is_stopped() -> None:
             assert (seen["runs"][1]["status"], seen["runs"][1]["text"]) == ("completed", story("next"))
 
 
-async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> None:
+async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so(on: Place) -> None:
     """What comes afterwards is shown, the hole is not asked for again and again, and the next run is whole."""
     one, two = Gate(), Gate()
-    async with (
-        world(held("before ", one, "meanwhile ", two, "after"), history="none") as app,
-        cutting_proxy(app.url) as (url, proxy),
-    ):
-        thread = await thread_of(url, "ann")
+    async with world(held("before ", one, "meanwhile ", two, "after"), on=on) as app:
+        thread = await thread_of(app.url, "ann")
         async with (
-            witness(url, thread, x_test_user="ann") as tab,
-            witness(app.url, thread, x_test_user="ann") as spared,
+            witness(app.url, thread, x_test_user="ann") as tab,
+            witness(app.nodes[0], thread, x_test_user="ann") as spared,
         ):
             await tab.do(run=[AGENT, "go"])
             await tab.until(shows("before "))
             await one.reached.wait()
-            proxy.switch()
+            cut_off_the_first(app)
             await tab.until(lambda seen: seen["status"]["connection"] != "live")
             one.opened.set()
             await spared.until(shows("before meanwhile "))
-            proxy.switch(app.url)
+            app.front.switch(*app.nodes)
             await tab.live()
             assert tab.seen["status"]["history"] == "lost"
             two.opened.set()
@@ -130,25 +140,22 @@ async def test_a_cut_connection_loses_what_was_said_meanwhile_and_says_so() -> N
     assert (spared.seen["status"]["history"], spared.seen["joins"]) == ("none", 1)
 
 
-async def test_a_run_that_ended_while_the_connection_was_down_is_not_shown_as_running() -> None:
+async def test_a_run_that_ended_while_the_connection_was_down_is_not_shown_as_running(on: Place) -> None:
     """Its text is whole when its response is still known; that a part went by is said all the same."""
     gate = Gate()
-    async with (
-        world(held("before ", gate, "after"), history="none") as app,
-        cutting_proxy(app.url) as (url, proxy),
-    ):
-        thread = await thread_of(url, "ann")
+    async with world(held("before ", gate, "after"), on=on) as app:
+        thread = await thread_of(app.url, "ann")
         async with (
-            witness(url, thread, x_test_user="ann") as tab,
-            witness(app.url, thread, x_test_user="ann") as spared,
+            witness(app.url, thread, x_test_user="ann") as tab,
+            witness(app.nodes[0], thread, x_test_user="ann") as spared,
         ):
             await tab.do(run=[AGENT, "go"])
             await tab.until(shows("before "))
-            proxy.switch()
+            cut_off_the_first(app)
             await tab.until(lambda seen: seen["status"]["connection"] != "live")
             gate.opened.set()
             await spared.until(ended(1))
-            proxy.switch(app.url)
+            app.front.switch(*app.nodes)
             seen = await tab.until(ended(1))
 
     assert (seen["runs"][0]["status"], seen["runs"][0]["text"]) == ("completed", "before after")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.proxy import cutting_proxy
-from tests.e2e.world import Cluster, play, said, story, storyteller, world
+from tests.e2e.places import Cluster
+from tests.e2e.world import play, said, story, storyteller, world
 
 if TYPE_CHECKING:
     from streamsink.testing.valkey import ValkeyServer
+    from tests.e2e.places import Place
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
@@ -22,7 +23,7 @@ def person(name: str, *prompts: str, tabs: int = 1) -> dict[str, Any]:
     return {"headers": {"x-test-user": name}, "prompts": list(prompts), "tabs": tabs}
 
 
-async def test_people_at_once_see_their_own_threads_and_nothing_else(on: Cluster | None) -> None:
+async def test_people_at_once_see_their_own_threads_and_nothing_else(on: Place) -> None:
     people = [person(f"user{i}", f"u{i}a", f"u{i}b") for i in range(8)]
 
     async with world(on=on) as app:
@@ -34,7 +35,7 @@ async def test_people_at_once_see_their_own_threads_and_nothing_else(on: Cluster
             assert [run["messages"][0]["text"] for run in state["runs"]] == [f"u{i}a", f"u{i}b"]
 
 
-async def test_a_second_tab_and_a_reload_equal_the_first(on: Cluster | None) -> None:
+async def test_a_second_tab_and_a_reload_equal_the_first(on: Place) -> None:
     async with world(on=on) as app:
         [result] = await play(app.url, [person("ann", "one", "two", "three", tabs=3)])
 
@@ -43,7 +44,7 @@ async def test_a_second_tab_and_a_reload_equal_the_first(on: Cluster | None) -> 
     assert [without_cursor(state) for state in result["states"]] == [first] * 4
 
 
-async def test_cut_connections_leave_the_same_conversation(on: Cluster | None) -> None:
+async def test_cut_connections_leave_the_same_conversation(on: Place) -> None:
     """Seeded cuts at any byte, of live connections and of HTTP answers alike."""
     cuts, results = await play_with_cuts(people=6, cuts=CUTS_IN_CI, seed=20_261_122, on=on)
 
@@ -56,12 +57,11 @@ async def test_no_two_requests_need_the_same_node(valkey: ValkeyServer) -> None:
     async with world(on=Cluster(valkey.url, 3)) as app:
         [result] = await play(app.url, [person("ann", "one", "two", tabs=3)])
 
-    assert app.balancer is not None
-    assert len(app.balancer.taken) == 3
+    assert len(app.front.taken) == 3
     assert [said(state) for state in result["states"]] == [[story("one"), story("two")]] * 4
 
 
-async def play_with_cuts(*, people: int, cuts: int, seed: int, on: Cluster | None) -> tuple[int, list[dict[str, Any]]]:
+async def play_with_cuts(*, people: int, cuts: int, seed: int, on: Place) -> tuple[int, list[dict[str, Any]]]:
     """Two turns each, in two tabs; connections are cut after random numbers of bytes, until there were enough."""
     chance = random.Random(seed)
 
@@ -69,9 +69,9 @@ async def play_with_cuts(*, people: int, cuts: int, seed: int, on: Cluster | Non
         return chance.randint(200, 8_000) if so_far < cuts else None
 
     agent = storyteller(token_interval_s=0.01)
-    async with world(agent, on=on) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
-        results = await play(url, [person(f"p{i}", f"p{i}a", f"p{i}b", tabs=2) for i in range(people)])
-    return proxy.cuts, results
+    async with world(agent, on=on, cut_after=cut_after) as app:
+        results = await play(app.url, [person(f"p{i}", f"p{i}a", f"p{i}b", tabs=2) for i in range(people)])
+    return app.cuts, results
 
 
 def check(results: list[dict[str, Any]]) -> None:

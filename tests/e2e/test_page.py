@@ -19,28 +19,36 @@ from streamsink.demo.travel_planner import TravelScript, create_agent
 from streamsink.hosts.asgi import StreamApp
 from streamsink.testing.serving import serving
 from tests.e2e.browser import browser
-from tests.e2e.proxy import cutting_proxy
-from tests.e2e.world import Cluster, world
+from tests.e2e.world import world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from playwright.async_api import Page
 
+    from tests.e2e.places import Place
+
 pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 FIRST = "Plan a 3-day trip to Lisbon"
 FOLLOW_UP = "Include neighbouring countries as well"
+BACKENDS = ("memory", "three-nodes", "signalr")
+EVERY_HISTORY = ("signalr-memory", "signalr-none")
+
+
+def runs_on(*places: str) -> pytest.MarkDecorator:
+    """Where a test runs the app; see the fixture ``on``."""
+    return pytest.mark.parametrize("on", places, indirect=True)
 
 
 @asynccontextmanager
-async def site(*agents: Agent, on: Cluster | None = None) -> AsyncIterator[str]:
+async def site(*agents: Agent, on: Place | None = None) -> AsyncIterator[str]:
     """The app on a free port, under its own roof; everybody may come."""
     async with world(*(agents or (planner(),)), on=on, identify=None) as app:
         yield app.url
 
 
-def planner(*, token_interval_s: float = 0.002) -> Agent:
+def planner(*, token_interval_s: float = 0.0) -> Agent:
     client = ScriptedChatClient(TravelScript(lambda: date(2026, 5, 4)), token_interval_s=token_interval_s)
     return create_agent(client)
 
@@ -70,7 +78,8 @@ async def shown(page: Page) -> str:
     return str(await page.locator("#log").evaluate("log => log.textContent"))
 
 
-async def test_a_conversation_of_several_turns(on: Cluster | None) -> None:
+@runs_on(*BACKENDS, *EVERY_HISTORY)
+async def test_a_conversation_of_several_turns(on: Place) -> None:
     """The first visit: a prompt, tools as they happen, an answer in Markdown, and a turn that builds on it."""
     async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
@@ -88,8 +97,9 @@ async def test_a_conversation_of_several_turns(on: Cluster | None) -> None:
         await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
-async def test_a_second_tab_and_a_reload_show_the_same(on: Cluster | None) -> None:
-    async with site(on=on) as url, browser() as visitor:
+@runs_on(*BACKENDS)
+async def test_a_second_tab_and_a_reload_show_the_same(on: Place) -> None:
+    async with site(planner(token_interval_s=0.002), on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, FIRST)
         await expect(page.locator("article.run")).to_have_count(1)
@@ -104,28 +114,27 @@ async def test_a_second_tab_and_a_reload_show_the_same(on: Cluster | None) -> No
         assert await shown(page) == first
 
 
-async def test_dropped_connections_change_nothing(on: Cluster | None) -> None:
+@runs_on(*BACKENDS)
+async def test_dropped_connections_change_nothing(on: Place) -> None:
     """Cut again and again while the answer is written; the page says that it reconnects, and misses no character."""
-    async with (
-        site(planner(token_interval_s=0.01), on=on) as url,
-        cutting_proxy(url) as (through, proxy),
-        browser() as visitor,
-    ):
-        page = await visitor.page(f"{through}/api/index")
+    agent = planner(token_interval_s=0.01)
+    async with world(agent, on=on, identify=None) as app, browser() as visitor:
+        page = await visitor.page(f"{app.url}/api/index")
         await ask(page, FIRST)
         for _ in range(5):
             await expect(page.locator("article.run .items")).not_to_be_empty()
-            proxy.cut_all()
+            app.cut_all()
             await asyncio.sleep(0.2)
         await ended(page, 1)
         after_cuts = await shown(page)
-        uncut = await visitor.page(page.url.replace(through, url))
+        uncut = await visitor.page(page.url)
         await ended(uncut, 1)
 
         assert await shown(uncut) == after_cuts
 
 
-async def test_stop_keeps_what_was_said(on: Cluster | None) -> None:
+@runs_on(*BACKENDS, "signalr-none")
+async def test_stop_keeps_what_was_said(on: Place) -> None:
     waiting = asyncio.Event()
     agent = speaker([Text("The beginning stays. "), Pause(waiting.wait), Text("never")], [Text("The next answer.")])
     async with site(agent, on=on) as url, browser() as visitor:
@@ -190,8 +199,9 @@ async def test_answers_cannot_run_anything() -> None:
         assert not [address for address in requests if "example.com" in address]
 
 
-async def test_a_strangers_conversation_is_refused_and_a_new_one_offered() -> None:
-    async with site() as url, browser() as owner, browser() as stranger:
+@runs_on("memory", "signalr")
+async def test_a_strangers_conversation_is_refused_and_a_new_one_offered(on: Place) -> None:
+    async with site(on=on) as url, browser() as owner, browser() as stranger:
         mine = await owner.page(f"{url}/api/index")
         await ask(mine, "hello")
         await ended(mine, 1)
@@ -220,8 +230,9 @@ async def test_a_lost_history_is_said() -> None:
         await expect(again.locator("#notices")).not_to_be_empty()
 
 
-async def test_delete_and_new_conversation() -> None:
-    async with site() as url, browser() as visitor:
+@runs_on("memory", "signalr")
+async def test_delete_and_new_conversation(on: Place) -> None:
+    async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, "hello")
         await ended(page, 1)

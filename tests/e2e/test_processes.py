@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.places import Azure, Cluster
 from tests.e2e.processes import Fleet, fleet, strangers
 from tests.e2e.troubles import all_speak
-from tests.e2e.world import Cluster, play, said, story
+from tests.e2e.world import play, said, story
 
 if TYPE_CHECKING:
     from streamsink.testing.valkey import ValkeyServer
@@ -49,10 +50,12 @@ async def test_a_node_that_is_told_to_go_costs_nothing(valkey: ValkeyServer) -> 
         assert {status["history"] for status in result["statuses"]} == {"kept"}
 
 
-async def test_a_killed_node_costs_the_rest_of_its_own_runs(valkey: ValkeyServer) -> None:
+@pytest.mark.parametrize("backend", ["redis", "signalr"])
+async def test_a_killed_node_costs_the_rest_of_its_own_runs(valkey: ValkeyServer, backend: str) -> None:
     """Those end ``failed``, and keep what was said; nobody's other runs lose a character."""
     on = Cluster(valkey.url, 2)
-    async with fleet(on, lease_s=2) as (url, nodes), asyncio.TaskGroup() as tasks:
+    place = Azure(redis=on) if backend == "signalr" else on
+    async with fleet(place, lease_s=2) as (url, nodes), asyncio.TaskGroup() as tasks:
         tasks.create_task(leave(nodes, on, signal.SIGKILL))
         results = await play(url, await people(url))
 

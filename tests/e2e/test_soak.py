@@ -1,4 +1,4 @@
-"""The soak's small, seeded sibling: cuts at any byte, a restart of Redis, and a killed connection of its channels."""
+"""The soak's small, seeded siblings: cuts at any byte, and what can happen to Redis and to Azure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.proxy import cutting_proxy
-from tests.e2e.soak import faults, outcomes, prompts_of
+from tests.e2e.outcomes import faults_of, outcomes, prompts_of
+from tests.e2e.places import Cluster
+from tests.e2e.soak_signalr import signalr_round
 from tests.e2e.troubles import all_speak, command, pair, some_ended, terminals
-from tests.e2e.world import Cluster, play, storyteller, world
+from tests.e2e.world import play, storyteller, world
 
 if TYPE_CHECKING:
     from tests.e2e.troubles import Pair
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(90)]
 
 PEOPLE = 6
 CUTS = 20
+NOTHING = {"lost": 0, "doubled": 0, "reordered": 0, "rewritten": 0}
 
 
 async def trouble(redis: Pair, on: Cluster) -> int:
@@ -39,18 +41,18 @@ async def test_nothing_is_lost_doubled_or_out_of_order() -> None:
     async with pair() as redis:
         on = Cluster(redis.url, 2)
         agent = storyteller(token_interval_s=0.025)
-        async with world(agent, on=on) as app, cutting_proxy(app.url, cut_after) as (url, proxy):
+        async with world(agent, on=on, cut_after=cut_after) as app:
             async with asyncio.TaskGroup() as tasks:
                 troubled = tasks.create_task(trouble(redis, on))
                 asked = [
                     {"headers": {"x-test-user": f"p{i}"}, "prompts": prompts_of(i, 2), "tabs": 2} for i in range(PEOPLE)
                 ]
-                results = await play(url, asked)
+                results = await play(app.url, asked)
             ends = await terminals(on)
 
-    assert proxy.cuts >= CUTS
+    assert app.cuts >= CUTS
     assert troubled.result() == 2
-    assert faults(results) == {"answers": PEOPLE * 2 * 3, "lost": 0, "doubled": 0, "reordered": 0}
+    assert faults_of(results) == {"answers": PEOPLE * 2 * 3, **NOTHING}
     assert outcomes(results) == {
         "ended": {"completed": PEOPLE * 2},
         "failed, but whole": 0,
@@ -59,3 +61,14 @@ async def test_nothing_is_lost_doubled_or_out_of_order() -> None:
         "history, as tabs say": {"kept": PEOPLE * 2},
     }
     assert ends == PEOPLE * 2
+
+
+async def test_a_bad_day_of_azure_is_not_seen() -> None:
+    """Of a hundred messages five fail, five are late, five overtaken and five doubled, and clients are cut."""
+    figures = await signalr_round(people=6, prompts=2, cuts=CUTS, seed=7, nodes=2, token_interval_s=0.01)
+
+    assert figures["cuts"] > 0
+    assert sum(figures["faults"].values()) > figures["events"] / 20
+    assert {name: figures[name] for name in NOTHING} == NOTHING
+    assert (figures["ended"], figures["undelivered"]) == ({"completed": 12}, 0)
+    assert (figures["tabs that differ from a reload"], figures["history, as tabs say"]) == (0, {"kept": 12})

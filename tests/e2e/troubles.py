@@ -14,7 +14,7 @@ from tests.e2e.proxy import CuttingProxy, forwarding
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.e2e.world import Cluster
+    from tests.e2e.places import Cluster
 
 __all__ = ["Pair", "all_speak", "command", "events_kept", "pair", "some_ended", "terminals"]
 

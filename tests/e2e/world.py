@@ -5,44 +5,41 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent_framework import Agent
 
-from streamsink.backends.redis.factory import redis_sink
-from streamsink.backends.redis.settings import RedisSettings
-from streamsink.core.runtime import Runtime
-from streamsink.core.secrets import SecretRing
-from streamsink.core.settings import Limits, Settings, Times
+from streamsink.backends.signalr.twin import Twin, twin
+from streamsink.core.settings import Settings
 from streamsink.demo.scripted import ScriptedChatClient, Text
 from streamsink.hosts.asgi import StreamApp
 from streamsink.hosts.sockets import websocket_protocol
+from streamsink.opening import open_sink
 from streamsink.testing.serving import serving
-from tests.e2e.proxy import CuttingProxy, forwarding
+from tests.e2e.places import Alone, Azure
+from tests.e2e.proxy import CutAfter, CuttingProxy, forwarding, never
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from streamsink.core.identity import Request, User
+    from streamsink.core.sink import StreamSink
+    from tests.e2e.places import Place
 
-__all__ = ["AGENT", "Cluster", "World", "play", "said", "story", "storyteller", "world"]
+__all__ = ["AGENT", "World", "play", "said", "story", "storyteller", "world"]
 
 AGENT: Final = "Storyteller"
 _PLAYER: Final = Path(__file__).with_name("player.mjs")
 _WAIT_S: Final = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Several nodes on one Redis."""
-
-    redis_url: str
-    nodes: int
-    prefix: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
+_SETTINGS: Final = {
+    "STREAM_SECRET": f"k1:{'s' * 48}",
+    "STREAM_REQUESTS_PER_MINUTE": "1000000",
+    "STREAM_MAX_RUNS_PER_USER": "1000",
+    "STREAM_DRAIN_S": "0.1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +47,30 @@ class World:
     """A running app.
 
     Attributes:
-        url: of the app; of several nodes, that of the balancer in front of them.
-        balancer: gives each connection to the next node; None: there is one node, and no balancer.
+        front: gives each connection to the next node, and cuts them.
+        clients: the same for clients' connections, where a service holds them; otherwise ``front``.
+        service: that service.
+        url: of ``front``.
+        nodes: the URLs of the nodes themselves.
+        sinks: theirs.
     """
 
+    front: CuttingProxy
+    clients: CuttingProxy
+    service: Twin | None
     url: str
-    balancer: CuttingProxy | None = None
+    nodes: list[str]
+    sinks: list[StreamSink]
+
+    @property
+    def cuts(self) -> int:
+        """How many connections were cut, by ``cut_after`` and one by one."""
+        return self.front.cuts + (self.clients.cuts if self.clients is not self.front else 0)
+
+    def cut_all(self) -> None:
+        """Cut every connection now."""
+        self.front.cut_all()
+        self.clients.cut_all()
 
 
 def story(prompt: str) -> str:
@@ -83,42 +98,47 @@ def by_header(request: Request) -> User | None:
 
 @asynccontextmanager
 async def world(
-    *agents: Agent, on: Cluster | None = None, history: str | None = None, **more: Any
+    *agents: Agent, on: Place | None = None, cut_after: CutAfter = never, **more: Any
 ) -> AsyncIterator[World]:
-    """The app on a free port.
+    """The app on free ports.
 
     Args:
-        on: nodes that share a Redis; None: one node on the memory backend.
-        history: who keeps the timelines of that one node; None: the backend.
+        on: what it runs on; None: one node on the memory backend.
+        cut_after: cuts connections at exact places; see :class:`CuttingProxy`.
         more: further arguments of :class:`StreamApp`.
     """
-    more = {"identify": by_header, **more}
+    on = on or Alone()
     async with AsyncExitStack() as stack:
-        if on is None:
-            yield World(await stack.enter_async_context(_node(agents, _settings(history=history), **more)))
-            return
-        urls = [await stack.enter_async_context(_redis_node(agents, on, **more)) for _ in range(on.nodes)]
-        balancer = CuttingProxy(urls)
-        port = await stack.enter_async_context(forwarding(balancer))
-        yield World(f"http://127.0.0.1:{port}", balancer)
-
-
-def _settings(**more: Any) -> Settings:
-    limits = Limits(requests_per_minute=1_000_000, max_runs_per_user=1_000)
-    return Settings(limits=limits, times=Times(drain_s=0.1), **more)
-
-
-@asynccontextmanager
-async def _redis_node(agents: Sequence[Agent], on: Cluster, **more: Any) -> AsyncIterator[str]:
-    settings = _settings(secret=SecretRing.parse(f"k1:{'s' * 48}"))
-    own = RedisSettings(url=on.redis_url, prefix=on.prefix)
-    async with redis_sink(settings, own, Runtime()) as sink, _node(agents, settings, sink=sink, **more) as url:
-        yield url
+        environ, service, clients = on.environ, None, None
+        if isinstance(on, Azure):
+            service = await stack.enter_async_context(twin(faults=on.faults))
+            clients = CuttingProxy([service.url], cut_after)
+            clients_url = await stack.enter_async_context(_open(clients))
+            environ["STREAM_SIGNALR_CONNECTION_STRING"] = f"{service.connection_string}ClientEndpoint={clients_url};"
+        sinks = [await stack.enter_async_context(_sink(environ)) for _ in range(on.nodes)]
+        nodes = [await stack.enter_async_context(_node(agents, environ, sink=sink, **more)) for sink in sinks]
+        front = CuttingProxy(nodes, cut_after)
+        url = await stack.enter_async_context(_open(front))
+        yield World(front, clients or front, service, url, nodes, sinks)
 
 
 @asynccontextmanager
-async def _node(agents: Sequence[Agent], settings: Settings, **more: Any) -> AsyncIterator[str]:
-    app = StreamApp(agents or (storyteller(),), settings=settings, **more)
+async def _open(proxy: CuttingProxy) -> AsyncIterator[str]:
+    async with forwarding(proxy) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def _sink(environ: dict[str, str]) -> StreamSink:
+    return open_sink(_settings(environ), environ=environ)
+
+
+def _settings(environ: dict[str, str]) -> Settings:
+    return Settings.from_environ({**_SETTINGS, **environ}, also_known=environ)
+
+
+@asynccontextmanager
+async def _node(agents: Sequence[Agent], environ: dict[str, str], **more: Any) -> AsyncIterator[str]:
+    app = StreamApp(agents or (storyteller(),), settings=_settings(environ), **{"identify": by_header, **more})
     async with serving(app, lifespan=True, ws=websocket_protocol(app.sockets)) as url:
         yield url
 

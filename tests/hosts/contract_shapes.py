@@ -158,6 +158,8 @@ async def wrong_methods_are_refused(make: MakeSite) -> None:
         ]
         for method, path in calls:
             assert_error(await site().request(method, path), 405, "method_not_allowed")
+        refused = await site().delete("/api/agent/negotiate")
+        assert refused.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 async def the_platform_can_ask(make: MakeSite) -> None:

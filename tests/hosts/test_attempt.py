@@ -118,6 +118,16 @@ async def test_redelivery_after_a_failure_fails_again() -> None:
 
 
 @virtual_time
+async def test_an_agent_whose_own_patience_ends_has_failed() -> None:
+    """A tool or a model client that raises TimeoutError is not the run's time limit."""
+    async with memory_sink() as sink:
+        with pytest.raises(AttemptFailedError):
+            await run(wrapped(sink, [Text("Half"), TimeoutError()], time_limit_s=60))
+
+        assert await ends_of(sink, T) == [("failed", "agent_error")]
+
+
+@virtual_time
 async def test_a_run_that_takes_too_long_fails() -> None:
     gate = Gate()
     async with memory_sink() as sink:

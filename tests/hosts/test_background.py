@@ -315,6 +315,19 @@ async def test_forgetting_ends_what_runs_and_forgets_every_agent() -> None:
 
 
 @virtual_time
+async def test_deleting_what_runs_is_nothing_to_log(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    async with bench([Text("half"), Pause(gate)]) as there:
+        await there.start()
+        await there.start()  # and one that waits for it
+        await gate.reached.wait()
+        await there.sink.delete(T)
+        await there.host.forget(T)
+
+    assert [record.getMessage() for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+@virtual_time
 async def test_nothing_that_people_say_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Neither questions nor answers nor the texts of errors, whatever happens to the run."""
     caplog.set_level("DEBUG", logger="streamsink")

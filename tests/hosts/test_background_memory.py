@@ -11,7 +11,7 @@ from agent_framework import tool
 from streamsink.demo.scripted import Pause, Text, ToolCall
 from streamsink.testing.clock import virtual_time
 
-from .attempt_support import T
+from .attempt_support import T, memory_sink
 from .background_support import bench
 from .support import Gate, Model, events_of, make_agent, said
 
@@ -62,6 +62,24 @@ async def test_a_cancelled_answer_is_remembered_as_far_as_it_went() -> None:
 
         await there.start("and?")
         await there.done(2)
+
+        assert model.heard[1] == ["user: count", "assistant: One two", "user: and?"]
+
+
+@virtual_time
+async def test_a_published_answer_that_is_cancelled_is_remembered_as_far_as_it_went() -> None:
+    """Without any wrapper: what is published is the agent's own stream."""
+    gate = Gate()
+    model = Model([Text("One two"), Pause(gate), Text(" three")], [Text("Go on")])
+    agent = make_agent(model)
+    session = agent.create_session()
+    async with memory_sink() as sink:
+        stream = agent.run("count", stream=True, session=session)
+        publishing = asyncio.create_task(sink.publish(T, stream), name="publishing")
+        await gate.reached.wait()
+        await sink.cancel(T)
+        assert (await publishing).status == "cancelled"
+        await agent.run("and?", session=session)
 
         assert model.heard[1] == ["user: count", "assistant: One two", "user: and?"]
 

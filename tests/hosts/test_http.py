@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from streamsink.core.errors import BusyError, InvalidRequestError, NotFoundError, UnauthenticatedError
+from streamsink.core.errors import (
+    BusyError,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from streamsink.core.identity import Request
 from streamsink.hosts.http import Reply, error_reply, json_reply, read_json, wants
 
@@ -28,6 +34,11 @@ def test_every_error_has_one_shape() -> None:
 @pytest.mark.parametrize(("wait_s", "header"), [(0.2, "1"), (1.0, "1"), (1.2, "2"), (59.5, "60")])
 def test_a_busy_reply_says_when_to_come_back_and_never_too_early(wait_s: float, header: str) -> None:
     assert dict(error_reply(BusyError("busy", retry_after_s=wait_s)).headers)["retry-after"] == header
+
+
+def test_so_does_one_that_a_dependency_has_told() -> None:
+    assert dict(error_reply(UnavailableError("full", retry_after_s=7.0)).headers)["retry-after"] == "7"
+    assert "retry-after" not in dict(error_reply(UnavailableError("away")).headers)
 
 
 def test_an_unknown_caller_is_told_how_to_say_who_they_are() -> None:

@@ -31,7 +31,7 @@ def sample(sink: ComposedSink, name: str) -> float | None:
 @virtual_time
 async def test_counters_and_levels_are_collected() -> None:
     async with world() as w:
-        w.sink.undelivered = 4
+        w.sink._outgoing.undelivered = 4
 
         assert sample(w.sink, "streamsink_undelivered_total") == 4
         assert sample(w.sink, "streamsink_late") == 0

@@ -70,7 +70,9 @@ async def test_everything_works_under_a_prefix(mount: Callable[[StreamApp], Any]
         assert (await site().get(f"/api/agent/threads/{thread}/events")).status_code == 200
         assert (await site().get("/api/static/app.js")).status_code == 200
         assert_error(await site().get("/api/nothing"), 404)
-        assert_error(await site().get("/api/agent/create-thread"), 405)
+        refused = await site().get("/api/agent/create-thread")
+        assert_error(refused, 405)
+        assert refused.headers["allow"] == "OPTIONS, POST"
         assert (await site.open_client(base_url=BASE).get("/own")).text == "mine"
         gateway = f"/client/negotiate?{negotiated['url'].partition('?')[2]}&negotiateVersion=1"
         connecting = await site(None).post(gateway, headers={"authorization": f"Bearer {negotiated['accessToken']}"})

@@ -56,6 +56,17 @@ async def test_who_has_joined_sees_what_happens_and_who_has_left_does_not() -> N
         assert leaves.received == []
 
 
+@pytest.mark.parametrize("asked", [{}, {"after": ""}], ids=["alone", "after"])
+async def test_a_thread_that_was_deleted_cannot_be_joined(asked: dict[str, str]) -> None:
+    async with host() as http, connected(http) as client:
+        thread = (await http.post("/api/agent/create-thread")).json()["thread_id"]
+        await http.delete(f"/api/agent/threads/{thread}")
+        body = {"group": thread, "connectionId": client.connection_id, **asked}
+        refused = await http.post("/api/agent/join-group", json=body)
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (410, "thread_deleted")
+
+
 async def test_a_join_says_what_was_missed() -> None:
     """From the beginning, or after a cursor; with a snapshot when there is one."""
     async with host() as http, connected(http) as client:

@@ -527,3 +527,60 @@ test("sends go to the API, with this thread", async () => {
     ["approve", { agent: "A", threadId: "t1", approvalId: "a1", approved: true, key: undefined }],
   ]);
 });
+
+/** A thread that notes what it asks the API for. */
+function setUpAsking(options) {
+  const parts = setUp(options);
+  const asked = [];
+  parts.api.run = async ({ text }) => asked.push(text);
+  parts.api.approve = async ({ approvalId }) => asked.push(approvalId);
+  return { ...parts, asked };
+}
+
+test("what is asked before the first join waits for it: without a history its answer would be lost", async () => {
+  const { api, thread, clock, asked } = setUpAsking();
+  const answer = gate();
+  api.keepsHistory = false;
+  api.script.push(answer.promise);
+  thread.open();
+  const requests = [thread.run("A", "Hi"), thread.approve("A", "a1", true)];
+  await clock.pass(4_000);
+  assert.deepEqual(asked, []);
+  answer.open();
+  await Promise.all(requests);
+
+  assert.deepEqual(asked, ["Hi", "a1"]);
+  assert.equal(clock.waiting, 0);
+});
+
+test("without a history it also waits for a connection that was lost; with one it need not", async () => {
+  for (const keepsHistory of [false, true]) {
+    const { api, signalR, thread, clock, asked } = setUpAsking();
+    api.keepsHistory = keepsHistory;
+    thread.open();
+    await clock.pass(0);
+    signalR.drop();
+    void thread.run("A", "Hi");
+    await settle();
+    assert.deepEqual(asked, keepsHistory ? ["Hi"] : []);
+    signalR.reconnect();
+    await clock.pass(0);
+    assert.deepEqual(asked, ["Hi"]);
+  }
+});
+
+test("what is asked while no connection can be had is asked all the same, after a while", async () => {
+  const { signalR, thread, clock, asked } = setUpAsking();
+  signalR.startErrors = Array.from({ length: 100 }, () => new Error("no way"));
+  thread.open();
+  void thread.run("A", "Hi");
+  await clock.pass(4_999);
+  assert.deepEqual(asked, []);
+  await clock.pass(1);
+
+  assert.deepEqual(asked, ["Hi"]);
+  void thread.run("A", "once more");
+  await thread.close();
+  await settle();
+  assert.deepEqual(asked, ["Hi", "once more"]);
+});

@@ -82,6 +82,8 @@ class RecordingDelivery(Delivery):
 
     Attributes:
         failures: so many of the next deliveries fail.
+        failure: what they then raise; None: UnavailableError.
+        retry_after_s: what those say of when to come again.
         arrive_before_failing: how many events of a failing delivery arrive.
         gate: a delivery waits until it is set.
         events: what was delivered, by thread.
@@ -90,6 +92,8 @@ class RecordingDelivery(Delivery):
 
     def __init__(self) -> None:
         self.failures = 0
+        self.failure: Exception | None = None
+        self.retry_after_s: float | None = None
         self.arrive_before_failing = 0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -106,11 +110,11 @@ class RecordingDelivery(Delivery):
         if self.failures > 0:
             self.failures -= 1
             if self.arrive_before_failing == 0:
-                raise UnavailableError("not now")
+                raise self.failure or UnavailableError("not now", retry_after_s=self.retry_after_s)
             events, failed = events[: self.arrive_before_failing], True
         self.events.setdefault(thread, []).extend(events)
         if failed:
-            raise PartlyDeliveredError("not now", len(events))
+            raise PartlyDeliveredError("not now", len(events), retry_after_s=self.retry_after_s)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         self.groups.setdefault(thread, set()).add(connection_id)

@@ -14,7 +14,6 @@ from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.negotiate import EVERY_TRANSPORT, TransportOffer, client_url, hub_name
 from streamsink.backends.gateway.sockets import ROUTES, Sockets
 from streamsink.backends.gateway.tokens import AccessTokens
-from streamsink.backends.gateway.turn import Turn
 from streamsink.core.delivery import (
     ASGIApp,
     ConnectInfo,
@@ -102,11 +101,9 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         self._hub_name = hub_name([hub])
         self._access_tokens = AccessTokens(keys, clock=clock, lifetime_s=bounds.access_token_s, base_urls=base_urls)
         self.hub: Hub = Hub(
-            max_buffered_bytes=bounds.max_buffered_bytes,
             max_followed_events=bounds.max_followed_events,
             on_empty=on_empty,
         )
-        self._turn = Turn(self.hub.publish)
         admission = Admission(self._find_hub, access_tokens=self._access_tokens, allow_origin=allow_origin)
         if connection_tokens is None:
             connection_tokens = InProcessConnectionTokens(
@@ -151,30 +148,22 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         self._check_open()
-        self.publish(thread, events)
-
-    def publish(self, thread: str, events: Sequence[Event]) -> None:
-        """Send events to the group's connections here, together with what else this loop turn brings to it."""
-        self._turn.put(thread, events)
+        self.hub.publish(thread, events)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         self._check_open()
-        self._turn.flush_group(thread)  # what was before a join is not for who joins, as little as what follows a leave
         self.hub.join(thread, connection_id, user_id)
 
     async def leave(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
-        self._turn.flush_group(thread)
         self.hub.leave(thread, connection_id, user_id)
 
     async def dissolve(self, thread: str) -> None:
-        self._turn.flush_group(thread)
         self.hub.dissolve(thread)
 
     async def members(self, thread: str) -> list[str]:
         return self.hub.members(thread)
 
     def subscribe(self, thread: str) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        self._turn.flush_group(thread)
         return self.hub.subscribe(thread)
 
     async def connect_info(self, user: User, base_url: str) -> ConnectInfo:
@@ -194,7 +183,6 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         return {"connections": len(self.hub)}
 
     async def drain(self) -> None:
-        self._turn.flush()
         self.hub.drain()
         self._app.drain()
         self._sockets.drain()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from streamsink.backends.gateway.websocket_frames import data_frame
+import msgspec
+
+from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoder", "Frame", "HubProtocol"]
 
 
-class Frame:
+class Frame(msgspec.Struct, eq=False, gc=False):
     """One or more whole hub messages, encoded. The same object goes to every member of a group.
 
     Args:
@@ -24,14 +26,11 @@ class Frame:
         is_mergeable: whether a transport may join it with its neighbours into one transport message.
     """
 
-    __slots__ = ("_text", "_wire", "is_mergeable", "is_text", "payload")
-
-    def __init__(self, payload: bytes, *, is_text: bool, is_mergeable: bool = True) -> None:
-        self.payload: bytes = payload
-        self.is_text: bool = is_text
-        self.is_mergeable: bool = is_mergeable
-        self._text: str | None = None
-        self._wire: bytes | None = None
+    payload: bytes
+    is_text: bool
+    is_mergeable: bool = True
+    _text: str | None = None
+    _wire: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.payload)
@@ -49,9 +48,10 @@ class Frame:
     @property
     def wire(self) -> bytes:
         """The payload as one WebSocket frame, made once for all members."""
-        if self._wire is None:
-            self._wire = data_frame(self.payload, is_text=self.is_text)
-        return self._wire
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = data_frame(self.payload, TEXT if self.is_text else BINARY)
+        return wire
 
 
 class Decoder(Protocol):

@@ -1,17 +1,19 @@
 """One hub of one process: its client connections, their users, their groups, and the events for them.
 
-Publishing makes no task, queue or coroutine: a frame is encoded once per protocol and handed to every member.
+Publishing makes no task or coroutine: what one loop turn brings to a group is encoded once per protocol at its end and
+handed to every member.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streamsink.backends.gateway.audience import EVERYBODY, Audience
 from streamsink.backends.gateway.followers import Follower
+from streamsink.backends.gateway.group import Group, Member
+from streamsink.backends.gateway.turn import Turn
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
@@ -29,29 +31,13 @@ _log = logging.getLogger("streamsink")
 TOO_SLOW = "The connection cannot keep up."
 
 
-@dataclass(eq=False, slots=True)
-class _Member:
-    connection_id: str
-    user_id: str | None
-    protocol: HubProtocol
-    transport: Transport
-    groups: set[str] = field(default_factory=set)
-
-
-@dataclass(eq=False, slots=True)
-class _Group:
-    members: dict[str, _Member] = field(default_factory=dict)
-    followers: set[Follower] = field(default_factory=set)
-
-
 class Hub:
     """Connections and groups. It belongs to one event loop: nothing here may be called from another thread.
 
     Args:
-        max_buffered_bytes: unsent, per connection. A member beyond it is closed so that it reconnects; it
-            holds at most this and one frame.
         max_followed_events: waiting, per follower in this process.
         on_empty: called with the name of a group that nobody is left in.
+        defer: calls a function in the next loop turn; None: the running loop's.
 
     Attributes:
         slow_readers: connections closed because they could not keep up.
@@ -61,16 +47,16 @@ class Hub:
     def __init__(
         self,
         *,
-        max_buffered_bytes: int = 1_048_576,
         max_followed_events: int = 1_000,
         on_empty: Callable[[str], None] | None = None,
+        defer: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
+        self._turn = Turn(self._write_waiting, defer=defer)
         self._on_empty = on_empty or _ignore
-        self._max_buffered_bytes = max_buffered_bytes
         self._max_followed_events = max_followed_events
-        self._connections: dict[str, _Member] = {}
-        self._groups: dict[str, _Group] = {}
-        self._users: dict[str, dict[str, _Member]] = {}
+        self._connections: dict[str, Member] = {}
+        self._groups: dict[str, Group] = {}
+        self._users: dict[str, dict[str, Member]] = {}
         self.slow_readers: int = 0
         self.is_draining: bool = False
 
@@ -83,7 +69,7 @@ class Hub:
 
     def connect(self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport) -> None:
         """Add a connection whose handshake is over."""
-        member = _Member(connection_id, user_id, protocol, transport)
+        member = Member(connection_id, user_id, protocol, transport)
         self._connections[connection_id] = member
         if user_id is not None:
             self._users.setdefault(user_id, {})[connection_id] = member
@@ -96,7 +82,7 @@ class Hub:
         if member.user_id is not None:
             self._forget_of_user(connection_id, member.user_id)
         for name in member.groups:
-            del self._groups[name].members[connection_id]
+            self._groups[name].remove(connection_id)
             self._prune(name)
 
     def close(self, connection_id: str, error: str | None = None, *, allow_reconnect: bool = False) -> bool:
@@ -109,7 +95,7 @@ class Hub:
         return True
 
     def join(self, group: str, connection_id: str, user_id: str | None = None) -> None:
-        """Add a connection to a group; the next publish reaches it. Again is no error.
+        """Add a connection to a group; the next publish reaches it, the last one does not. Again is no error.
 
         Args:
             group: any name.
@@ -120,12 +106,13 @@ class Hub:
             ConnectionGoneError: there is no such connection.
             ForbiddenError: it is somebody else's.
         """
+        self._settle(group)
         member = self._connections.get(connection_id)
         if member is None:
             raise ConnectionGoneError("there is no such connection")
         _check_owner(member, user_id)
         member.groups.add(group)
-        self._groups.setdefault(group, _Group()).members[connection_id] = member
+        self._groups.setdefault(group, Group()).add(member)
 
     def leave(self, group: str, connection_id: str, user_id: str | None = None) -> None:
         """Remove a connection from a group; one that is not there is no error.
@@ -133,19 +120,21 @@ class Hub:
         Raises:
             ForbiddenError: it is somebody else's.
         """
+        self._settle(group)
         member = self._connections.get(connection_id)
         if member is None:
             return
         _check_owner(member, user_id)
         if group in member.groups:
             member.groups.discard(group)
-            del self._groups[group].members[connection_id]
+            self._groups[group].remove(connection_id)
             self._prune(group)
 
     def dissolve(self, group: str) -> None:
         """Remove every connection from a group, and end what follows it in this process."""
-        gone = self._groups.pop(group, _Group())
-        for member in gone.members.values():
+        self._settle(group)
+        gone = self._groups.pop(group, Group())
+        for member in gone.members():
             member.groups.discard(group)
         for follower in gone.followers:
             follower.end()
@@ -153,23 +142,22 @@ class Hub:
 
     def members(self, group: str) -> list[str]:
         """The ids of a group's connections."""
-        return list(self._groups.get(group, _Group()).members)
+        return [member.connection_id for member in self._groups.get(group, Group()).members()]
 
-    def publish(self, group: str, events: Sequence[Event]) -> int:
-        """Send events to a group, all of them in one frame; returns to how many connections."""
+    def publish(self, group: str, events: Sequence[Event]) -> None:
+        """Send events to a group, in one frame with what else this loop turn brings to it."""
         there = self._groups.get(group)
-        if there is None or not events:
-            return 0
-        if there.followers:
-            for follower in there.followers:
-                follower.put(events)
-        members, count = there.members.values(), len(there.members)
-        if count == 1:  # as most threads have it
-            (member,) = members
-            self._write_one(member, member.protocol.events(events))
-        else:
-            self._write(members, lambda protocol: protocol.events(events))
-        return count
+        if there is None:
+            return
+        if there.waiting:
+            there.waiting = [*there.waiting, *events]
+        elif events:
+            there.waiting = events
+            self._turn.add(there)
+
+    def flush(self) -> None:
+        """Send what waits for the end of the loop turn now."""
+        self._turn.flush()
 
     def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
         """Send a call to whoever is meant; nobody is no error."""
@@ -186,38 +174,55 @@ class Hub:
             self.close(member.connection_id, error, allow_reconnect=allow_reconnect)
         return len(members)
 
-    def _meant(self, audience: Audience) -> list[_Member]:
+    def _meant(self, audience: Audience) -> list[Member]:
         if audience.connection_id is not None:
             found = self._connections.get(audience.connection_id)
-            members: Iterable[_Member] = () if found is None else (found,)
+            members: Iterable[Member] = () if found is None else (found,)
         elif audience.user_id is not None:
             members = self._users.get(audience.user_id, {}).values()
         elif audience.group is not None:
-            members = self._groups.get(audience.group, _Group()).members.values()
+            members = self._groups.get(audience.group, Group()).members()
         else:
             members = self._connections.values()
         return [member for member in members if member.connection_id not in audience.excluded]
 
-    def _write(self, members: Iterable[_Member], encode: Callable[[HubProtocol], Frame]) -> None:
+    def _settle(self, group: str) -> None:
+        """Send what waits for a group before somebody comes or goes: each hears what is published meanwhile."""
+        there = self._groups.get(group)
+        if there is not None:
+            self._write_waiting(there)
+
+    def _write_waiting(self, there: Group) -> int:
+        events, there.waiting = there.waiting, ()
+        if not events:  # sent already
+            return 0
+        if there.followers:
+            for follower in there.followers:
+                follower.put(events)
+        members = there.members()
+        if len(members) == 1:  # as most threads have it
+            member = members[0]
+            if not member.transport.write(member.protocol.events(events)):
+                self._shed(member)
+        else:
+            self._write(members, lambda protocol: protocol.events(events))
+        return len(members)
+
+    def _write(self, members: Iterable[Member], encode: Callable[[HubProtocol], Frame]) -> None:
         frames: dict[HubProtocol, Frame] = {}
-        for member in tuple(members):  # a slow one leaves on the way
+        for member in members:
             frame = frames.get(member.protocol)
             if frame is None:
                 frame = frames[member.protocol] = encode(member.protocol)
-            self._write_one(member, frame)
-
-    def _write_one(self, member: _Member, frame: Frame) -> None:
-        transport = member.transport
-        if transport.buffered_bytes > self._max_buffered_bytes:
-            self._shed(member)
-        else:
-            transport.write(frame)
+            if not member.transport.write(frame):
+                self._shed(member)
 
     @asynccontextmanager
     async def subscribe(self, group: str) -> AsyncIterator[Follower]:
         """Follow a group from now on; see :class:`Follower`."""
         follower = Follower(self._max_followed_events)
-        self._groups.setdefault(group, _Group()).followers.add(follower)
+        self._settle(group)
+        self._groups.setdefault(group, Group()).followers.add(follower)
         if self.is_draining:
             follower.end()
         try:
@@ -229,13 +234,14 @@ class Hub:
 
     def drain(self) -> None:
         """Close every connection so that it reconnects, elsewhere, and end what follows groups here."""
+        self.flush()
         self.is_draining = True
         for there in self._groups.values():
             for follower in there.followers:
                 follower.end()
         self.close_all(allow_reconnect=True)
 
-    def _shed(self, member: _Member) -> None:
+    def _shed(self, member: Member) -> None:
         self.slow_readers += 1
         _log.info("connection %s cannot keep up; closed so that it reconnects", member.connection_id)
         self.disconnect(member.connection_id)
@@ -249,8 +255,7 @@ class Hub:
             del self._users[user_id]
 
     def _prune(self, group: str) -> None:
-        there = self._groups[group]
-        if not there.members and not there.followers:
+        if self._groups[group].is_empty:
             del self._groups[group]
             self._on_empty(group)
 
@@ -259,6 +264,6 @@ def _ignore(_: str) -> None:
     """Nobody wants to know."""
 
 
-def _check_owner(member: _Member, user_id: str | None) -> None:
+def _check_owner(member: Member, user_id: str | None) -> None:
     if user_id is not None and user_id != member.user_id:
         raise ForbiddenError("this connection belongs to somebody else")

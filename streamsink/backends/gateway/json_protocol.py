@@ -89,12 +89,6 @@ def _invocation_head(target: str) -> bytes:
     return b'{"type":1,"target":%b,"arguments":[' % _encode(target)
 
 
-def _record(event: Event) -> bytes:
-    """As :meth:`Event.json` writes it, without a copy in between."""
-    target, body, epoch, seq = event
-    return b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (_invocation_head(target), body[:-1], seq, epoch.encode())
-
-
 class JsonProtocol:
     """The sending half; stateless."""
 
@@ -114,8 +108,13 @@ class JsonProtocol:
 
     def events(self, events: Sequence[Event]) -> Frame:
         """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        payload = _record(events[0]) if len(events) == 1 else b"".join(map(_record, events))
-        return Frame(payload, is_text=True)
+        records = []
+        for (
+            event
+        ) in events:  # as Event.json does it, without a copy in between; a call for each would cost a fifth more
+            head, epoch = _invocation_head(event.target), event.epoch.encode()
+            records.append(b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (head, event.body[:-1], event.seq, epoch))
+        return Frame(b"".join(records), is_text=True)
 
 
 JSON: Final = JsonProtocol()

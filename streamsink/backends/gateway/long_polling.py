@@ -86,9 +86,10 @@ class LongPollingSession(Session):
         self._outbox.discard()
         self._is_over.set()
 
-    def write(self, frame: Frame) -> None:
-        super().write(frame)
+    def write(self, frame: Frame) -> bool:
+        is_taken = super().write(frame)
         self._look()
+        return is_taken
 
     def tick(self, now: float, previous: float) -> None:
         super().tick(now, previous)

@@ -35,7 +35,7 @@ class Session(Transport):
         connection_id: its id there.
         user_id: whose it is.
         clock: seconds, never going back.
-        max_buffered_bytes: unsent answers to a client that asks and does not read.
+        max_buffered_bytes: unsent; a client that is further behind is closed.
         close_s: for the client to take what is waiting and to hang up, once the connection is over.
     """
 
@@ -62,13 +62,16 @@ class Session(Transport):
         self._outbox = self._queue()
         self._has_written = False
 
-    @property
-    def buffered_bytes(self) -> int:
-        return self._outbox.buffered_bytes
-
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> bool:
+        if self._is_behind:
+            return False
         self._has_written = True  # instead of a look at the clock for every frame; see tick
         self._outbox.put(frame)
+        return True
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._outbox.buffered_bytes > self._max_buffered_bytes
 
     def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         if discard:
@@ -83,7 +86,7 @@ class Session(Transport):
     def take_in(self, data: str | bytes) -> None:
         """Handle what the client sent; one that asks and does not read is closed."""
         self._perform(self._connection.receive(data, self._clock()))
-        if self._outbox.buffered_bytes > self._max_buffered_bytes:
+        if self._is_behind:
             self.close(TOO_SLOW, allow_reconnect=True, discard=True)
 
     def tick(self, now: float, previous: float) -> None:

@@ -76,7 +76,7 @@ class SocketProtocol(asyncio.Protocol):
         for message in self._peer.receive(data):
             self._perform(self._connection.receive(message, self._sockets.clock()))
         self._answer(self._peer)
-        if self.buffered_bytes > self._sockets.max_buffered_bytes:
+        if self._is_paused and self._is_behind:
             self.close(TOO_SLOW, allow_reconnect=True, discard=True)
 
     def pause_writing(self) -> None:
@@ -125,23 +125,28 @@ class SocketProtocol(asyncio.Protocol):
 
     # The hub's side
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What has been written and not yet taken by the network; nothing, as long as that is not behind."""
-        if not self._is_paused:  # asked for every frame: the transport's own answer takes as long as its write
-            return 0
-        waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
-        return waiting + self._transport.get_write_buffer_size()
-
-    def write(self, frame: Frame) -> None:
-        """Give a frame to the network, or keep it while that is behind."""
+    def write(self, frame: Frame) -> bool:
+        """See :class:`Transport`."""
         if self._is_paused:
-            if self._waiting is None:
-                self._waiting = FrameQueue()
-            self._waiting.put(frame)
-            return
-        self._has_written = True  # instead of a look at the clock for every frame; see tick
-        self._transport.write(frame.wire)
+            if self._is_behind:
+                return False
+            self._keep(frame)
+        else:
+            self._has_written = True  # instead of a look at the clock for every frame; see tick
+            self._transport.write(frame.wire)
+        return True
+
+    def _keep(self, frame: Frame) -> None:
+        """Until the network is not behind any more."""
+        if self._waiting is None:
+            self._waiting = FrameQueue()
+        self._waiting.put(frame)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether more has been written and not been taken by the network than may be; only while that is behind."""
+        waiting = 0 if self._waiting is None else self._waiting.buffered_bytes
+        return waiting + self._transport.get_write_buffer_size() > self._sockets.max_buffered_bytes
 
     def _flush(self) -> None:
         """Write what waits."""
@@ -186,7 +191,10 @@ class SocketProtocol(asyncio.Protocol):
     def _perform(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             if isinstance(output, Frame):
-                self.write(output)
+                if self._is_paused:
+                    self._keep(output)  # whatever the bound: what asks too much is closed by data_received
+                else:
+                    self.write(output)
             elif isinstance(output, Opened):
                 self._hub.connect(self._connection_id, self._user_id, protocol=output.protocol, transport=self)
             elif isinstance(output, Closed):

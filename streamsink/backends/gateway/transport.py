@@ -13,13 +13,11 @@ __all__ = ["Severable", "Transport"]
 class Transport(Protocol):
     """The way to one client. None of it blocks or raises."""
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What has been written and not yet taken by the network."""
-        ...
+    def write(self, frame: Frame) -> bool:
+        """Send a frame after those before it. False: more is unsent than its bound allows, and it was not taken.
 
-    def write(self, frame: Frame) -> None:
-        """Send a frame after those before it."""
+        So a connection holds at most that bound and one frame.
+        """
         ...
 
     def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:

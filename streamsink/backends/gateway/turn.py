@@ -1,71 +1,60 @@
-"""What one turn of the event loop brings to a group leaves as one frame, made once for all its members."""
+"""What one turn of the event loop brings to a group leaves at its end, together."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from streamsink.core.events import Event
+    from collections.abc import Callable
 
 __all__ = ["Turn"]
+
+G = TypeVar("G")
 
 # Connections written to before the loop may do something else: about 4 ms.
 _SLICE: Final = 500
 
 
-class Turn:
-    """Collects events until the loop turn is over. Bounded by what one turn can bring.
+class Turn(Generic[G]):
+    """The groups that something waits for until the loop turn is over, in the order in which they were added.
 
     Args:
-        publish: sends a group's events, in order; returns to how many connections.
+        write: sends what waits for a group; returns to how many connections.
         defer: calls a function in the next loop turn; None: the running loop's.
     """
 
     def __init__(
-        self,
-        publish: Callable[[str, Sequence[Event]], int],
-        *,
-        defer: Callable[[Callable[[], None]], object] | None = None,
+        self, write: Callable[[G], int], *, defer: Callable[[Callable[[], None]], object] | None = None
     ) -> None:
-        self._publish = publish
+        self._write = write
         self._defer = defer
-        self._waiting: dict[str, Sequence[Event]] = {}
+        self._due: deque[G] = deque()
 
-    def put(self, group: str, events: Sequence[Event]) -> None:
-        """Publish events, after those of this group that wait."""
-        waiting = self._waiting
-        if not waiting:
-            self._call_soon(self._end)
-        waiting[group] = [*waiting[group], *events] if group in waiting else events
+    def add(self, group: G) -> None:
+        """Something waits for this group now; once is enough."""
+        due = self._due
+        due.append(group)
+        if len(due) == 1:
+            self._call_soon()
 
     def flush(self) -> None:
-        """Publish all that waits now."""
-        self._publish_some(inf)
-
-    def flush_group(self, group: str) -> None:
-        """Publish what waits for one group now."""
-        events = self._waiting.pop(group, None)
-        if events:
-            self._publish(group, events)
+        """Send all that waits now."""
+        self._write_some(inf)
 
     def _end(self) -> None:
-        self._publish_some(_SLICE)
-        if self._waiting:
-            self._call_soon(self._end)
+        try:
+            self._write_some(_SLICE)
+        finally:  # whatever is wrong with one group, the others are served
+            if self._due:
+                self._call_soon()
 
-    def _publish_some(self, connections: float) -> None:
-        waiting, publish, written = self._waiting, self._publish, 0
-        for group in tuple(waiting):  # looking for the first one each time would go over all that have left
-            written += publish(group, waiting.pop(group, ()))
-            if written >= connections:
-                break
+    def _write_some(self, connections: float) -> None:
+        due, write, written = self._due, self._write, 0
+        while due and written < connections:
+            written += write(due.popleft())
 
-    def _call_soon(self, call: Callable[[], None]) -> None:
-        if self._defer is None:
-            asyncio.get_running_loop().call_soon(call)
-        else:
-            self._defer(call)
+    def _call_soon(self) -> None:
+        (self._defer or asyncio.get_running_loop().call_soon)(self._end)

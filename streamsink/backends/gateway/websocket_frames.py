@@ -5,6 +5,7 @@ Source: RFC 6455 §5.2. Nothing is compressed: it would cost 5 µs per token fra
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,24 +13,29 @@ if TYPE_CHECKING:
 
     from streamsink.backends.gateway.frame import Frame
 
-__all__ = ["data_frame", "shared_message"]
+__all__ = ["BINARY", "TEXT", "data_frame", "shared_message"]
 
-_TEXT: Final = 0x81  # FIN and opcode
-_BINARY: Final = 0x82
+# First bytes: FIN and opcode.
+TEXT: Final = 0x81
+BINARY: Final = 0x82
+
+_short_head = Struct("!BB").pack
+_medium_head = Struct("!BBH").pack
+_long_head = Struct("!BBQ").pack
 
 
-def data_frame(payload: bytes, *, is_text: bool) -> bytes:
-    """One whole message."""
-    first, size = _TEXT if is_text else _BINARY, len(payload)
+def data_frame(payload: bytes, first: int) -> bytes:
+    """One whole message, ``TEXT`` or ``BINARY``."""
+    size = len(payload)
     if size < 126:
-        return b"%c%c%b" % (first, size, payload)
+        return _short_head(first, size) + payload
     if size < 65_536:
-        return b"%c\x7e%b%b" % (first, size.to_bytes(2, "big"), payload)
-    return b"%c\x7f%b%b" % (first, size.to_bytes(8, "big"), payload)
+        return _medium_head(first, 126, size) + payload
+    return _long_head(first, 127, size) + payload
 
 
 def shared_message(frames: Sequence[Frame]) -> bytes:
     """One WebSocket message of frames that may share it; a single one's bytes are made once for all its members."""
     if len(frames) == 1:
         return frames[0].wire
-    return data_frame(b"".join([frame.payload for frame in frames]), is_text=frames[0].is_text)
+    return data_frame(b"".join([frame.payload for frame in frames]), TEXT if frames[0].is_text else BINARY)

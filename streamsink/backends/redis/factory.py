@@ -143,7 +143,7 @@ class _Parts:
             self.subscriber,
             self.keys,
             self.timeline,
-            publish=gateway.publish,
+            publish=gateway.hub.publish,
             dissolve=gateway.hub.dissolve,
             runtime=self.runtime,
         )

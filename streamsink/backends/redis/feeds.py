@@ -54,11 +54,11 @@ class Feeds:
         self._subscriber = subscriber
         self._keys = keys
         self._timeline = timeline
-        self._publish = publish
-        self._dissolve = dissolve
+        self.publish = publish
+        self.dissolve = dissolve
         self._runtime = runtime or Runtime()
         self._feeds: dict[str, _Feed] = {}
-        self._behind: dict[str, None] = {}
+        self.behind: dict[str, None] = {}  # threads that something may have been missed of
         self._tasks = TaskOwner()
         self._repairing: asyncio.Task[None] | None = None
 
@@ -84,36 +84,23 @@ class Feeds:
     def close(self, thread: str) -> None:
         """Listen no more; again is no error."""
         feed = self._feeds.pop(thread, None)
-        self._behind.pop(thread, None)
+        self.behind.pop(thread, None)
         if feed is not None:
             self._subscriber.unlisten(self._keys.channel(thread), feed)
-
-    def take(self, feed: _Feed, payload: bytes) -> None:
-        """A batch was published, or the thread is no more."""
-        if payload == DELETED:
-            self._dissolve(feed.thread)
-            return
-        events = decode(payload)
-        first = events[0]
-        if first.seq != (feed.seq + 1 if first.epoch == feed.epoch else 1) and feed.epoch:
-            self.mend(feed)
-        if not self._behind or feed.thread not in self._behind:
-            feed.epoch, feed.seq = first.epoch, events[-1].seq
-        self._publish(feed.thread, events)
 
     def mend(self, feed: _Feed) -> None:
         """Something may have been missed: read what follows what was seen."""
         if self._feeds.get(feed.thread) is not feed:
             return
-        self._behind[feed.thread] = None
+        self.behind[feed.thread] = None
         if self._repairing is None:
             self._repairing = self._tasks.start(self._repair(), name="streamsink redis repair")
 
     async def _repair(self) -> None:
         delay_s = _FIRST_RETRY_S
         try:
-            while self._behind:
-                some = list(self._behind)[:_AT_ONCE]
+            while self.behind:
+                some = list(self.behind)[:_AT_ONCE]
                 results = await asyncio.gather(*map(self._catch_up, some), return_exceptions=True)
                 failed = [result for result in results if isinstance(result, BaseException)]
                 if not failed:
@@ -129,13 +116,13 @@ class Feeds:
     async def _catch_up(self, thread: str) -> None:
         feed = self._feeds.get(thread)
         after, more = feed.place if feed is not None else None, True
-        while more and feed is not None and thread in self._behind:
+        while more and feed is not None and thread in self.behind:
             page = await self._timeline.read(thread, after, limit=_PAGE_EVENTS, max_bytes=_PAGE_BYTES)
             more = page.more
             if page.events:
                 after = _place(page.events[-1])
                 self._publish_newer(feed, page.events)
-        self._behind.pop(thread, None)
+        self.behind.pop(thread, None)
 
     def _publish_newer(self, feed: _Feed, events: Sequence[Event]) -> None:
         """Of a place that is gone, all that there is comes: what a lost epoch showed is not shown again."""
@@ -143,7 +130,7 @@ class Feeds:
         newer = [event for event in events if seen is None or _place(event) > seen]
         if newer:
             feed.epoch, feed.seq = newer[-1].epoch, newer[-1].seq
-            self._publish(feed.thread, newer)
+            self.publish(feed.thread, newer)
 
     async def aclose(self) -> None:
         """Listen to nothing more; idempotent."""
@@ -179,8 +166,18 @@ class _Feed:
             self.epoch, self.seq = str(head.epoch), head.seq
 
     def on_message(self, payload: bytes) -> None:
-        """A batch."""
-        self._feeds.take(self, payload)
+        """A batch was published, or the thread is no more."""
+        feeds, thread = self._feeds, self.thread
+        if payload == DELETED:
+            feeds.dissolve(thread)
+            return
+        events = decode(payload)
+        first = events[0]
+        if first.seq != (self.seq + 1 if first.epoch == self.epoch else 1) and self.epoch:
+            feeds.mend(self)
+        if not feeds.behind or thread not in feeds.behind:
+            self.epoch, self.seq = first.epoch, events[-1].seq
+        feeds.publish(thread, events)
 
     def on_gap(self) -> None:
         """Batches may have been lost."""

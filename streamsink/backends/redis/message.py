@@ -1,12 +1,13 @@
-"""A published batch as bytes: consecutive events, with their place said once. Sans-IO.
+"""A published batch as bytes: consecutive events as a MessagePack array, each ``[target, body, epoch, seq]``. Sans-IO.
 
-``<epoch> <first seq> <count> ``, then for each event ``<target> <bytes of body>\\n<body>``. The scripts write it
-(``lua/lib.lua``); bodies are bytes that nobody parses on the way to a client.
+The scripts write it (``lua/lib.lua``), and C reads it; bodies are bytes that nobody parses on the way to a client.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from streamsink.core.events import Event
 
@@ -18,13 +19,13 @@ __all__ = ["DELETED", "decode", "encode"]
 # Instead of a batch: the thread is no more.
 DELETED: Final = b"deleted"
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Event]).decode
+
 
 def encode(events: Sequence[Event]) -> bytes:
     """Consecutive events, at least one, as one message."""
-    parts = [f"{events[0].epoch} {events[0].seq} {len(events)} ".encode()]
-    for event in events:
-        parts += (f"{event.target} {len(event.body)}\n".encode(), event.body)
-    return b"".join(parts)
+    return _encode(events)
 
 
 def decode(payload: bytes) -> list[Event]:
@@ -33,19 +34,10 @@ def decode(payload: bytes) -> list[Event]:
     Raises:
         ValueError: it is none.
     """
-    head, _, body = payload.partition(b"\n")
-    epoch, first, count, target, size = head.decode("ascii").split(" ")
-    seq = int(first)
-    if count == "1" and int(size) == len(body):  # most
-        return [Event(target, body, epoch, seq)]
-    start = len(head) + 1
-    stop = start + int(size)
-    events = [Event(target, payload[start:stop], epoch, seq)]
-    for place in range(seq + 1, seq + int(count)):
-        start = payload.index(b"\n", stop) + 1
-        target, size = payload[stop : start - 1].decode("ascii").split(" ")
-        stop = start + int(size)
-        events.append(Event(target, payload[start:stop], epoch, place))
-    if stop != len(payload):
-        raise ValueError("not as long as it says")
+    try:
+        events = _decode(payload)
+    except msgspec.MsgspecError:
+        raise ValueError("not a batch") from None  # its text could quote what was published
+    if not events:
+        raise ValueError("an empty batch")
     return events

@@ -36,7 +36,7 @@ _KEY: Final = (
     "copy the connection string from the portal again (Keys), see that this machine's clock is right; with Entra ID "
     "give the identity the role SignalR REST API Owner or SignalR Service Owner"
 )
-_REPORT: Final = "this backend was built to another answer: please report it, with this line"
+_REPORT: Final = "unless that says why: this backend was built to another answer; please report it, with this line"
 
 
 @asynccontextmanager

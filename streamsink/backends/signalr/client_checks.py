@@ -37,7 +37,7 @@ _LOOK_EVERY_S: Final = 0.1
 
 _OPEN: Final = "is the service in serverless mode, do a firewall or its access rules let WebSockets through?"
 _THEIRS: Final = "this matters only with Entra ID: the identity needs SignalR REST API Owner or SignalR Service Owner"
-_GROUPS: Final = "groups are what this backend delivers by: please report it, with this line"
+_GROUPS: Final = "unless that says why: this backend was built to another answer; please report it, with this line"
 _LOST: Final = "messages are lost between the service and its clients: look at its metrics and quota; then report it"
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "DefaultIdentity",
     "Identity",
     "ManagedIdentity",
+    "base_url",
 ]
 
 _NAMES: Final = {
@@ -55,14 +56,21 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class DefaultIdentity:
-    """Whatever azure-identity's ``DefaultAzureCredential`` finds."""
+    """Whatever azure-identity's ``DefaultAzureCredential`` finds.
+
+    Args:
+        client_id: of the managed identity, where it finds several.
+    """
+
+    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedIdentity:
-    """A managed identity; the system-assigned one without a client id."""
+    """A managed identity; the system-assigned one without an id."""
 
     client_id: str | None = None
+    resource_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +137,15 @@ def _split(text: str, variable: str) -> dict[str, str]:
     return parts
 
 
-def _base_url(text: str, *, port: int | None = None) -> str:
-    """The URL as HTTP clients will write it, since tokens are for exactly that; ``port`` replaces its own."""
+def base_url(text: str, *, port: int | None = None) -> str:
+    """The URL as HTTP clients will write it, since tokens are for exactly that; without a slash at its end.
+
+    Args:
+        port: instead of its own.
+
+    Raises:
+        ValueError: it is not absolute, http or https, without query, fragment and user.
+    """
     if not _URL.fullmatch(text):
         raise ValueError("not visible ASCII without `?`, `#` and `@`")
     split = urlsplit(text)
@@ -175,7 +190,7 @@ class _Parts:
 
     def _url(self, name: str, text: str) -> str:
         try:
-            return _base_url(text)
+            return base_url(text)
         except ValueError:
             raise self._wrong(f"whose {name} is an absolute http or https URL without query and user") from None
 
@@ -185,7 +200,7 @@ class _Parts:
             return endpoint
         if not _PORT.fullmatch(text) or not 1 <= int(text) <= _MAX_PORT:
             raise self._wrong(f"whose Port is a whole number, 1 to {_MAX_PORT}")
-        return _base_url(endpoint, port=int(text))
+        return base_url(endpoint, port=int(text))
 
     def _credential(self) -> AccessKey | Identity:
         kind = self.parts.get("AuthType", "").lower()

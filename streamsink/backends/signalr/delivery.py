@@ -77,7 +77,7 @@ class SignalRDelivery(Delivery, ListsMembers, Measures):
                 await self._send(thread, event)
             except UnavailableError as error:
                 if count:
-                    raise PartlyDeliveredError(str(error), count) from error
+                    raise PartlyDeliveredError(str(error), count, retry_after_s=error.retry_after_s) from error
                 raise
 
     async def _send(self, thread: str, event: Event) -> None:

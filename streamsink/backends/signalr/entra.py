@@ -61,6 +61,8 @@ def token_source(identity: Identity, variable: str) -> TokenSource:
     except ModuleNotFoundError as error:
         raise MissingExtraError("Microsoft Entra ID", "entra") from error
     if isinstance(identity, ManagedIdentity):
+        if identity.resource_id is not None:
+            return azure.ManagedIdentityCredential(identity_config={"resource_id": identity.resource_id})
         return azure.ManagedIdentityCredential(client_id=identity.client_id)
     if isinstance(identity, AppSecret):
         return azure.ClientSecretCredential(identity.tenant_id, identity.client_id, identity.secret)
@@ -71,6 +73,8 @@ def token_source(identity: Identity, variable: str) -> TokenSource:
             raise SettingsError(
                 variable, "a connection string whose ClientCertPath is a PEM or PKCS12 file with a private key"
             ) from error
+    if identity.client_id is not None:
+        return azure.DefaultAzureCredential(managed_identity_client_id=identity.client_id)
     return azure.DefaultAzureCredential()
 
 

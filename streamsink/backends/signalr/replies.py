@@ -50,9 +50,8 @@ class ServiceError(UnavailableError):
     """
 
     def __init__(self, message: str, fault: Fault, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, retry_after_s=retry_after_s)
         self.fault = fault
-        self.retry_after_s = retry_after_s
 
     @property
     def is_passing(self) -> bool:

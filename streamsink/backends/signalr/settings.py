@@ -1,11 +1,12 @@
 """Which Azure SignalR Service, and how patient to be with it."""
 
 # No postponed annotations here: they are read at run time.
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Final
 
 from streamsink.backends.signalr.connection_string import ConnectionString
+from streamsink.backends.signalr.identity_settings import SERVICE_URI, IdentityConnection
 from streamsink.backends.signalr.rest import HUB_NAME
 from streamsink.core.errors import SettingsError
 from streamsink.core.variables import Range, Variable, number, whole
@@ -40,6 +41,7 @@ class SignalRSettings:
     """Args:
     connection_string: of the service.
     bindings_connection_string: the same, under the name that Functions bindings use; the other goes first.
+    bindings_identity: the service, and who calls it, as Functions bindings have it without a connection string; last.
     second_connection_string: with the service's other key, which is used when the first is refused.
     hub: the hub's name.
     sample_hub: the same, under the original sample's name; the other goes first.
@@ -51,6 +53,7 @@ class SignalRSettings:
     bindings_connection_string: Annotated[ConnectionString | None, _connection_string(_BINDINGS_CONNECTION_STRING)] = (
         None
     )
+    bindings_identity: IdentityConnection = field(default_factory=IdentityConnection)
     second_connection_string: Annotated[
         ConnectionString | None, _connection_string("STREAM_SIGNALR_SECOND_CONNECTION_STRING")
     ] = None
@@ -64,9 +67,9 @@ class SignalRSettings:
         """The service.
 
         Raises:
-            SettingsError: none is named.
+            SettingsError: none is named, or the parts of its identity do not go together.
         """
-        found = self.connection_string or self.bindings_connection_string
+        found = self.connection_string or self.bindings_connection_string or self.bindings_identity.connection
         if found is None:
             raise SettingsError(CONNECTION_STRING, "the connection string of your Azure SignalR Service")
         return found
@@ -74,7 +77,9 @@ class SignalRSettings:
     @property
     def variable(self) -> str:
         """Where ``service`` comes from."""
-        return CONNECTION_STRING if self.connection_string else _BINDINGS_CONNECTION_STRING
+        if self.connection_string is not None:
+            return CONNECTION_STRING
+        return _BINDINGS_CONNECTION_STRING if self.bindings_connection_string is not None else SERVICE_URI
 
     @property
     def hub_name(self) -> str:

@@ -114,5 +114,5 @@ def _find(api: Api, path: str, method: str) -> AnyRoute:
         raise NotFoundError("there is nothing here; the API is described in docs/http.md")
     route = methods.get("GET" if method == "HEAD" else method)
     if route is None:
-        raise MethodNotAllowedError("there is such a path, but not for this method")
+        raise MethodNotAllowedError({*methods, *(("HEAD",) if "GET" in methods else ()), "OPTIONS"})
     return route

@@ -1,6 +1,7 @@
 import { Alarm } from "./alarm.js";
 import { SnapshotError } from "./conversation.js";
 import { HubLink } from "./hub-link.js";
+import { Latch } from "./latch.js";
 import { endedOf, outdated, replayOf } from "./replay.js";
 import { Sequencer } from "./sequencer.js";
 import { TARGETS } from "./targets.js";
@@ -22,6 +23,8 @@ const FINAL = new Set([401, 403, 404, 410]);
 const NO_SUCH_CONNECTION = "no_such_connection";
 /** How many runs a join may ask about. */
 const MAX_OPEN = 50;
+/** How long a request waits to be heard; a person may ask something while no connection can be had. */
+const UNHEARD_MS = 5_000;
 
 /**
  * One thread, live: connects, joins, puts in order, repairs, folds. Every character once, in order, or `status` says so.
@@ -49,6 +52,7 @@ export class ThreadConnection {
   #joinFailures = 0;
   #notBeforeMs = -Infinity;
   #abort = new AbortController();
+  #unheard;
   #alarm;
   #now;
   #random;
@@ -77,6 +81,7 @@ export class ThreadConnection {
     random = Math.random,
   }) {
     [this.#threadId, this.#api, this.#sequencer, this.#now, this.#random] = [threadId, api, sequencer, now, random];
+    this.#unheard = new Latch({ setTimer, clearTimer });
     this.#alarm = new Alarm({ ring: () => void this.#joinIfDue(), now, setTimer, clearTimer });
     const handlers = {
       event: (target, data) => this.#receive(target, data),
@@ -123,7 +128,8 @@ export class ThreadConnection {
   }
 
   /** @returns {Promise<{correlationId: string}>} when it is accepted; the same `key` twice is one run */
-  run(agent, text, { key } = {}) {
+  async run(agent, text, { key } = {}) {
+    await this.#heard();
     return this.#api.run({ agent, threadId: this.#threadId, text, key });
   }
 
@@ -132,8 +138,19 @@ export class ThreadConnection {
     return this.#api.cancel({ agent, threadId: this.#threadId, correlationId });
   }
 
-  approve(agent, approvalId, approved, { key } = {}) {
+  async approve(agent, approvalId, approved, { key } = {}) {
+    await this.#heard();
     return this.#api.approve({ agent, threadId: this.#threadId, approvalId, approved, key });
+  }
+
+  /** Without a history, what a run says before this connection has joined is never shown. */
+  async #heard() {
+    if (!this.#isHeard) await this.#unheard.wait(UNHEARD_MS);
+  }
+
+  get #isHeard() {
+    const { connection, loaded } = this.#status;
+    return connection === "live" || connection === "closed" || (loaded && !this.#isWithoutHistory);
   }
 
   // The connection -------------------------------------------------------------------------------------------------
@@ -252,6 +269,7 @@ export class ThreadConnection {
     const before = this.#status;
     if (before.connection === "closed" || Object.keys(patch).every((key) => before[key] === patch[key])) return;
     this.#status = Object.freeze({ ...before, ...patch });
+    if (this.#isHeard) this.#unheard.release();
     tell(this.onstatus, this.#status);
   }
 

@@ -19,7 +19,7 @@ class Crowd:
     """Ann twice, Bob, and somebody without a name; all but Bob in one group."""
 
     def __init__(self) -> None:
-        self.hub = Hub(max_buffered_bytes=100)
+        self.hub = Hub()
         self.transports: dict[str, RecordingTransport] = {}
         for connection_id, user_id in [("a1", "ann"), ("a2", "ann"), ("b", "bob"), ("n", None)]:
             transport = self.transports[connection_id] = RecordingTransport()
@@ -93,7 +93,7 @@ def test_a_call_is_encoded_once_per_protocol() -> None:
 def test_a_slow_reader_of_calls_is_closed_and_counted() -> None:
     """Check 49."""
     crowd = Crowd()
-    crowd.transports["b"].backlog = 101
+    crowd.transports["b"].is_behind = True
 
     crowd.hub.send(CALL)
 

@@ -12,10 +12,10 @@ from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.json_protocol import JSON, JsonProtocol
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
-from .support import RecordingTransport, make_event
+from .support import RecordingTransport, at_once, make_event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from streamsink.backends.gateway.frame import Frame
     from streamsink.core.events import Event
@@ -35,7 +35,7 @@ class CountingProtocol(JsonProtocol):
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(max_buffered_bytes=100, max_followed_events=2)
+    return Hub(max_followed_events=2, defer=at_once)
 
 
 def connect(hub: Hub, connection_id: str, user_id: str | None = None, group: str = "g") -> RecordingTransport:
@@ -80,15 +80,56 @@ def test_groups_keep_their_case_and_order(hub: Hub) -> None:
     assert len(lower.frames) == 2
 
 
+def test_what_one_turn_brings_is_one_frame_and_the_callers_list_is_its_own() -> None:
+    calls: list[Callable[[], None]] = []
+    hub, events = Hub(defer=calls.append), [make_event(1)]
+    member = connect(hub, "c1")
+
+    hub.publish("g", events)
+    hub.publish("g", [make_event(2)])
+    assert member.frames == []
+    for call in calls:
+        call()
+
+    assert [frame.payload for frame in member.frames] == [JSON.events([make_event(1), make_event(2)]).payload]
+    assert len(events) == 1
+
+
+async def test_who_comes_and_goes_gets_what_is_published_meanwhile() -> None:
+    hub = Hub(defer=lambda _: None)
+    first = connect(hub, "c1")
+    hub.publish("g", [make_event(1)])
+    second = connect(hub, "c2")
+    hub.publish("g", [make_event(2)])
+    hub.leave("g", "c1")
+    async with hub.subscribe("g") as events:
+        hub.publish("g", [make_event(3)])
+        hub.dissolve("g")
+
+        assert [event.seq async for event in events] == [3]
+    assert [len(member.frames) for member in (first, second)] == [2, 2]
+
+
+def test_a_slow_member_that_joins_again_is_gone() -> None:
+    hub = Hub(defer=lambda _: None)
+    slow = connect(hub, "c1")
+    hub.publish("g", [make_event(1)])
+    slow.is_behind = True
+
+    with pytest.raises(ConnectionGoneError):
+        hub.join("g", "c1")
+
+    assert hub._groups == {}
+
+
 def test_a_slow_member_is_closed_and_counted_and_nobody_else_notices(
     hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Check 49."""
     caplog.set_level(logging.INFO, "streamsink")
     slow, other = connect(hub, "slow"), connect(hub, "other")
-    slow.backlog = 100
     hub.publish("g", [make_event(1)])
-    slow.backlog = 101
+    slow.is_behind = True
 
     hub.publish("g", [make_event(2)])
     hub.publish("g", [make_event(3)])

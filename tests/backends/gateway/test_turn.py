@@ -4,91 +4,89 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from streamsink.backends.gateway.turn import Turn
 
-from .support import make_event, settle
+from .support import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import pytest
-
-    from streamsink.core.events import Event
+    from collections.abc import Callable
 
 
-class Hub:
-    """Writes down what is published, to so many connections per group."""
+class Groups:
+    """Writes down which group was written to, to so many connections each."""
 
     def __init__(self, members: int = 1) -> None:
-        self.published: list[tuple[str, list[int]]] = []
+        self.written: list[str] = []
         self.calls: list[Callable[[], None]] = []
-        self.turn = Turn(self._publish, defer=self.calls.append)
+        self.turn = Turn(self.write, defer=self.calls.append)
         self._members = members
 
-    def _publish(self, group: str, events: Sequence[Event]) -> int:
-        self.published.append((group, [event.seq for event in events]))
+    def write(self, group: str) -> int:
+        if group == "broken":
+            raise RuntimeError("no such group")
+        self.written.append(group)
         return self._members
 
-    def end_turn(self) -> list[tuple[str, list[int]]]:
+    def end_turn(self) -> list[str]:
         """What leaves at the end of this loop turn."""
         calls, self.calls[:] = tuple(self.calls), ()
         for call in calls:
             call()
-        found, self.published = self.published, []
+        found, self.written = self.written, []
         return found
 
 
-def test_publishes_to_a_group_are_joined_in_order_when_the_turn_is_over() -> None:
-    hub = Hub()
-    for group, seqs in (("g", (1, 2)), ("h", (9,)), ("g", (3,))):
-        hub.turn.put(group, [make_event(seq) for seq in seqs])
-    assert hub.published == []
+def test_groups_are_written_to_in_order_when_the_turn_is_over() -> None:
+    groups = Groups()
+    for group in "gh":
+        groups.turn.add(group)
+    assert groups.written == []
 
-    assert hub.end_turn() == [("g", [1, 2, 3]), ("h", [9])]
-    assert hub.end_turn() == []
-
-
-def test_the_callers_list_is_its_own() -> None:
-    hub, events = Hub(), [make_event(1)]
-    hub.turn.put("g", events)
-    hub.turn.put("g", [make_event(2)])
-    hub.end_turn()
-
-    assert len(events) == 1
+    assert groups.end_turn() == ["g", "h"]
+    assert groups.end_turn() == []
 
 
 def test_many_connections_are_written_to_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamsink.backends.gateway.turn._SLICE", 10)
-    hub = Hub(members=5)
+    groups = Groups(members=5)
     for group in "abc":
-        hub.turn.put(group, [make_event(1)])
+        groups.turn.add(group)
 
-    assert hub.end_turn() == [("a", [1]), ("b", [1])]
-    hub.turn.put("c", [make_event(2)])
-    assert hub.end_turn() == [("c", [1, 2])]
-    assert hub.end_turn() == []
+    assert groups.end_turn() == ["a", "b"]
+    groups.turn.add("d")
+    assert groups.end_turn() == ["c", "d"]
+    assert groups.end_turn() == []
 
 
-def test_a_group_can_be_flushed_before_the_turn_is_over() -> None:
-    hub = Hub()
-    hub.turn.put("g", [make_event(1)])
-    hub.turn.put("h", [make_event(2)])
+def test_all_can_be_flushed_before_the_turn_is_over() -> None:
+    groups = Groups()
+    groups.turn.add("g")
 
-    hub.turn.flush_group("g")
-    hub.turn.flush_group("nobody")
-    assert hub.published == [("g", [1])]
-    hub.turn.flush()
-    assert hub.published == [("g", [1]), ("h", [2])]
-    hub.published.clear()
-    assert hub.end_turn() == []
+    groups.turn.flush()
+    assert groups.written == ["g"]
+    groups.written.clear()
+    assert groups.end_turn() == []
+
+
+def test_a_group_that_fails_delays_the_others_by_a_turn() -> None:
+    groups = Groups()
+    for group in ("broken", "g"):
+        groups.turn.add(group)
+
+    with pytest.raises(RuntimeError, match="no such group"):
+        groups.end_turn()
+
+    assert groups.end_turn() == ["g"]
 
 
 async def test_the_running_loop_ends_the_turn() -> None:
-    hub = Hub()
-    turn = Turn(hub._publish)
+    groups = Groups()
+    turn = Turn(groups.write)
 
-    turn.put("g", [make_event(1)])
-    assert hub.published == []
+    turn.add("g")
+    assert groups.written == []
     await settle()
 
-    assert hub.published == [("g", [1])]
+    assert groups.written == ["g"]

@@ -14,7 +14,7 @@ from websockets.uri import parse_uri
 from streamsink.backends.gateway.frame import Frame
 from streamsink.backends.gateway.frame_queue import MAX_JOINED_BYTES, FrameQueue
 from streamsink.backends.gateway.handshake import ACCEPTED
-from streamsink.backends.gateway.websocket_frames import data_frame, shared_message
+from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame, shared_message
 
 
 def read(data: bytes) -> list[tuple[bool, bytes]]:
@@ -43,7 +43,7 @@ def joined(frames: list[Frame]) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
 @pytest.mark.parametrize("is_text", [True, False])
 def test_every_length_is_read_back(size: int, is_text: bool) -> None:
-    assert read(data_frame(b"x" * size, is_text=is_text)) == [(is_text, b"x" * size)]
+    assert read(data_frame(b"x" * size, TEXT if is_text else BINARY)) == [(is_text, b"x" * size)]
 
 
 def test_a_frame_is_made_once() -> None:

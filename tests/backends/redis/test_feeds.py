@@ -12,7 +12,7 @@ from streamsink.backends.redis.feeds import Feeds
 from streamsink.backends.redis.keys import Keys
 from streamsink.backends.redis.message import DELETED, encode
 from streamsink.core.errors import UnavailableError
-from streamsink.core.events import Record
+from streamsink.core.events import Event, Record
 from streamsink.core.runs import Batch, RunRequest
 from streamsink.core.runtime import Runtime
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from streamsink.core.cursor import Cursor
-    from streamsink.core.events import Event
     from streamsink.core.timeline import Page
 
 KEYS = Keys("p")
@@ -195,8 +194,8 @@ async def test_what_a_lost_epoch_showed_is_not_shown_again(world: World) -> None
 async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None:
     await world.append(1)
     await world.feeds.open("t")
-    world.hear(b"9999999999999 1 1 x 2\n{}")
-    world.hear(b"9999999999999 2 1 x 2\n{}")
+    for seq in (1, 2):
+        world.hear(encode([Event("x", b"{}", "9999999999999", seq)]))
 
     assert world.published == [1, 2]
 

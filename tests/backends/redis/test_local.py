@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 class Wire:
     """A client's transport that keeps how it was closed."""
 
-    buffered_bytes = 0
-
     def __init__(self) -> None:
         self.closed: list[str | None] = []
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> bool:
         """Nothing is published here."""
+        return True
 
     def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:
         self.closed.append(error)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streamsink.backends.redis.message import DELETED, decode, encode
 from streamsink.core.events import Event
 
+EVENT = Event("x", b"{}", "1", 1)
 RECORDS = st.lists(st.tuples(st.sampled_from(["agentMessage", "x"]), st.binary(min_size=0, max_size=40)), min_size=1)
 
 
@@ -23,16 +24,12 @@ def test_what_is_written_is_read_back(records: list[tuple[str, bytes]], epoch: i
     "payload",
     [
         b"",
-        b"1 1 1",
         DELETED,
-        b"1 1 1\n",
-        b"1 1 x 0\n",
-        b"1 1 1 x 5\nabc",
-        b"1 1 1 x 1\nabc",
-        b"1 1 2 x 1\na",
-        b"1 1 2 x 1\nax\n",
-        b"1 1 x x 0\n",
-        b"\xff 1 1 x 0\n",
+        encode([]),
+        encode([EVENT])[:-1],
+        encode([EVENT]) + b"\0",
+        b"\x91\x93\xa1x\xc4\x02{}\xa11",  # without a number
+        b"\x91\x94\xa1x\xa2{}\xa11\x01",  # a body of text
     ],
 )
 def test_what_is_no_batch_is_refused(payload: bytes) -> None:

@@ -138,6 +138,46 @@ async def test_text_that_comes_while_a_send_is_in_flight_becomes_one_message() -
 
 
 @virtual_time
+async def test_a_slow_service_does_not_slow_the_agent() -> None:
+    """200 tokens are said in their own time; the end waits for the message that is on its way, the rest, and itself."""
+    async with world() as w:
+        w.service.delay_s = 0.5
+        async with w.sink.run("t") as run:
+            begun_at = loop_clock()
+            for number in range(200):
+                run.text(f"{number} ")
+                await asyncio.sleep(0.02)
+            said_at = loop_clock()
+
+        assert said_at - begun_at == pytest.approx(200 * 0.02)
+        assert loop_clock() - said_at <= 3 * 0.5
+        texts = [body["arguments"][0]["text"] for body in w.sent() if body["target"] == "agentMessage"]
+        assert "".join(texts) == "".join(f"{number} " for number in range(200))
+        assert len(texts) <= 10
+
+
+@virtual_time
+async def test_a_service_that_asks_to_be_left_alone_is_and_text_is_merged_meanwhile() -> None:
+    """Longer than a call waits: no try is wasted, and one message says what was said meanwhile."""
+    async with world() as w:
+        async with w.sink.run("t") as run:
+            run.text("a")
+            await asyncio.sleep(1)
+            w.service.script(httpx.Response(429, headers={"retry-after": "30"}))
+            for _ in range(250):
+                run.text(".")
+                await asyncio.sleep(0.1)
+            asked = len(w.service.requests)
+        await w.sink.tasks.aclose(grace_s=1_000)
+        texts = [body["arguments"][0]["text"] for body in w.sent() if body["target"] == "agentMessage"]
+
+        assert asked == 3
+        assert "".join(texts[2:]) == "." * 250
+        assert len(texts) <= 7
+        assert w.sink.undelivered == 0
+
+
+@virtual_time
 async def test_membership_is_that_of_connections() -> None:
     async with world() as w:
         await w.sink.join("t", "c/1", user_id=ANN.id)

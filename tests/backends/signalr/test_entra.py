@@ -130,6 +130,8 @@ async def test_clients_get_tokens_that_the_service_makes(monkeypatch: pytest.Mon
         (DefaultIdentity(), azure.DefaultAzureCredential),
         (ManagedIdentity(), azure.ManagedIdentityCredential),
         (ManagedIdentity("0-1"), azure.ManagedIdentityCredential),
+        (ManagedIdentity(None, "/subscriptions/0-1"), azure.ManagedIdentityCredential),
+        (DefaultIdentity("0-1"), azure.DefaultAzureCredential),
         (AppSecret("tenant", "client", "secret"), azure.ClientSecretCredential),
     ],
 )

@@ -72,17 +72,22 @@ local function trim(keep)
   redis.call('HSET', HASH, 'tr', ids[#ids])
 end
 
+local function text(value)
+  return struct.pack('>BI2', 0xda, #value) .. value
+end
+
 -- Appends events[from], …, behind the head, which follow_server has seen, and publishes. With the head another field of
--- the hash is written.
+-- the hash is written. What is published is MessagePack: an array of [target, body, epoch, seq].
 local function append(head, events, from, keep, ttl_s, field, value)
   local epoch, count, seq = whole(head.e), (#events - from + 1) / 2, head.q
-  local message = { epoch .. ' ' .. whole(seq + 1) .. ' ' .. count .. ' ' }
+  local message = { struct.pack('>BI4', 0xdd, count) }
   for i = from, #events, 2 do
     local target, body = events[i], events[i + 1]
     seq = seq + 1
     redis.call('XADD', STREAM, epoch .. '-' .. whole(seq), 't', target, 'b', body)
-    message[#message + 1] = target .. ' ' .. #body .. '\n'
+    message[#message + 1] = '\148' .. text(target) .. struct.pack('>BI4', 0xc6, #body)
     message[#message + 1] = body
+    message[#message + 1] = text(epoch) .. struct.pack('>BI8', 0xcf, seq)
   end
   head.q = seq
   redis.call('HSET', HASH, 'e', epoch, 'q', whole(seq), 'g', head.g, field, value)

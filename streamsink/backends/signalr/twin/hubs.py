@@ -32,11 +32,10 @@ class TwinHub(Hub):
 
     Args:
         user_groups: those memberships.
-        max_buffered_bytes: unsent, per connection.
     """
 
-    def __init__(self, user_groups: UserGroups, *, max_buffered_bytes: int = 1_048_576) -> None:
-        super().__init__(max_buffered_bytes=max_buffered_bytes)
+    def __init__(self, user_groups: UserGroups) -> None:
+        super().__init__()
         self._user_groups = user_groups
 
     def connect(self, connection_id: str, user_id: str | None, *, protocol: HubProtocol, transport: Transport) -> None:
@@ -86,12 +85,10 @@ class Hubs:
 
     Args:
         clock: seconds, never going back.
-        max_buffered_bytes: unsent, per connection.
     """
 
-    def __init__(self, *, clock: Callable[[], float], max_buffered_bytes: int = 1_048_576) -> None:
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._max_buffered_bytes = max_buffered_bytes
         self._hubs: dict[str, TwinHub] = {}
 
     def get(self, name: str) -> TwinHub:
@@ -99,8 +96,7 @@ class Hubs:
         key = name.lower()
         hub = self._hubs.get(key)
         if hub is None:
-            hub = TwinHub(UserGroups(self._clock), max_buffered_bytes=self._max_buffered_bytes)
-            self._hubs[key] = hub
+            hub = self._hubs[key] = TwinHub(UserGroups(self._clock))
         return hub
 
     def all(self) -> list[TwinHub]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from streamsink.backends.gateway.local_server import listening
+
 if TYPE_CHECKING:
+    import asyncio
     import socket
     from collections.abc import AsyncIterator, Callable
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["break_connection", "serving"]
 
 _BREAK: Final = "streamsink.break"
-_START_S: Final = 10.0
 _GRACE_S: Final = 1
 
 
@@ -35,7 +36,8 @@ async def serving(
         websockets: the protocol of each WebSocket upgrade, told whom to tell when it is over.
 
     Raises:
-        TimeoutError: it did not start in time.
+        TimeoutError: it did not start or stop in time.
+        RuntimeError: it could not start.
     """
 
     def upgrade(*, server_state: Any, **_: Any) -> asyncio.Protocol:
@@ -52,15 +54,8 @@ async def serving(
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="twin server")
-    try:
-        async with asyncio.timeout(_START_S):
-            await server.ready(task)
+    async with listening(config, listener):
         yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def break_connection(scope: Scope, receive: Receive) -> None:
@@ -89,27 +84,3 @@ class _Http(H11Protocol):
             await inner({**scope, "extensions": extensions}, receive, send)
 
         self.app = app
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to whoever runs the loop, and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._started = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started.set()
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
-
-    async def ready(self, task: asyncio.Task[None]) -> None:
-        """Return when it listens; raise what ``task`` raised when it will not."""
-        waiting = asyncio.create_task(self._started.wait())
-        await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            task.result()
-            raise RuntimeError("the server ended while it was starting")

@@ -71,7 +71,7 @@ class Twin:
         self.faults: Faults = faults or Faults()
         self._keys = list(keys)
         self._tokens = ServiceTokens(keys, clock=clock, base_urls=_names(self.url))
-        self._hubs = Hubs(clock=monotonic, max_buffered_bytes=bounds.max_buffered_bytes)
+        self._hubs = Hubs(clock=monotonic)
         self._clients = Clients(self._hubs, tokens=self._tokens, bounds=bounds, monotonic=monotonic)
         data_plane = DataPlane(
             self._hubs, mint=self._client_token, endpoint=self.url, close_reconnects=close_reconnects

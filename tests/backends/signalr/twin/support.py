@@ -57,11 +57,7 @@ def sign(key: str, claims: Mapping[str, Any], **header: Any) -> str:
 class Nowhere(Transport):
     """A transport that nobody reads."""
 
-    @property
-    def buffered_bytes(self) -> int:
-        return 0
-
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> bool:
         raise AssertionError("nobody writes")
 
     def close(self, error: str | None = None, *, allow_reconnect: bool = False, discard: bool = False) -> None:

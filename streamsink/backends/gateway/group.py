@@ -1,0 +1,59 @@
+"""Connections of a hub, and the groups that they are members of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsink.backends.gateway.followers import Follower
+    from streamsink.backends.gateway.frame import HubProtocol
+    from streamsink.backends.gateway.transport import Transport
+    from streamsink.core.events import Event
+
+__all__ = ["Group", "Member"]
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """A connection, whose it is, and where it belongs."""
+
+    connection_id: str
+    user_id: str | None
+    protocol: HubProtocol
+    transport: Transport
+    groups: set[str] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Who hears what is published, and what is to be heard at the end of this loop turn."""
+
+    followers: set[Follower] = field(default_factory=set)
+    waiting: Sequence[Event] = ()
+    _members: dict[str, Member] = field(default_factory=dict)
+    _listed: tuple[Member, ...] | None = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody hears it."""
+        return not self._members and not self.followers
+
+    def add(self, member: Member) -> None:
+        """Again is no error."""
+        self._members[member.connection_id] = member
+        self._listed = None
+
+    def remove(self, connection_id: str) -> None:
+        """It must be there."""
+        del self._members[connection_id]
+        self._listed = None
+
+    def members(self) -> tuple[Member, ...]:
+        """Those that are there now, in the order in which they came; listed anew only when somebody came or went."""
+        listed = self._listed
+        if listed is None:
+            listed = self._listed = tuple(self._members.values())
+        return listed

@@ -213,6 +213,23 @@ async def test_a_redelivered_operation_gets_the_stored_answer() -> None:
 
 
 @on_agent_loop
+async def test_an_operation_that_comes_twice_is_remembered_once() -> None:
+    """Its result was saved: the framework would add question and answer to its memory again."""
+    model = Model([Text("Once")])
+    async with running_site(make_agent(model)) as site:
+        thread = await site.thread()
+        name = (await site.run(thread)).json()["correlation_id"]
+        await site.platform.idle()
+
+        again = {"message": "Hi", "correlationId": name, "streamsink": {}}
+        await site.platform.signal("dafx-Robot", thread, "run", again)
+        await site.platform.idle()
+
+        assert len(model.heard) == 1
+        assert len(await site.state(thread)) == 2
+
+
+@on_agent_loop
 async def test_a_redelivered_failure_fails_again() -> None:
     model = Model([ConnectionError()])
     async with running_site(make_agent(model)) as site:

@@ -281,7 +281,7 @@ async def test_the_end_is_delivered_before_the_operation_returns() -> None:
             await site.run(thread)
             await site.platform.entity_state("dafx-Robot", thread)  # the operation has returned
 
-            assert not site.sink._late  # type: ignore[attr-defined]
+            assert await site.sink.flush(thread, timeout_s=0)
             (done,) = await browser.until(target="agentDone")
             assert done.data["status"] == "completed"
 

@@ -336,29 +336,3 @@ async def test_what_its_halves_count_is_there_too() -> None:
 
         assert sink.measure() == {"saved": 0, "redelivered": 0, "undelivered": 0, "messages": 2}
         assert sink.levels() == {"late": 0}
-
-
-@virtual_time
-async def test_a_flush_waits_for_what_is_delivered_late() -> None:
-    async with world() as w:
-        await begun(w.sink, "t")
-        w.delivery.failures.append(UnavailableError("not now"))
-        await w.sink.send("t", batch("r1", 1))
-        assert delivered(w) == []
-
-        assert await w.sink.flush("t", timeout_s=10)
-
-        assert delivered(w) == [1]
-        assert await w.sink.flush("t", timeout_s=10)
-        assert await w.sink.flush("unknown", timeout_s=10)
-
-
-@virtual_time
-async def test_a_flush_waits_for_so_long() -> None:
-    async with world() as w:
-        await begun(w.sink, "t")
-        w.delivery.failures += [UnavailableError("not now")] * 100
-        await w.sink.send("t", batch("r1", 1))
-
-        assert not await w.sink.flush("t", timeout_s=0.01)
-        await settle(w)

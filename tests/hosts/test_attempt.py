@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from agent_framework import tool
 
-from streamsink.core.errors import AttemptFailedError, BusyError, StreamOverflowError
+from streamsink.core.errors import AttemptFailedError, BusyError, StreamOverflowError, UnavailableError
 from streamsink.core.runs import RunRequest
 from streamsink.demo.scripted import Pause, Text, ToolCall
+from streamsink.hosts.attempt import Attempt, RunScope
 from streamsink.testing.clock import virtual_time
 
 from .attempt_support import T, memory_sink, run, scope_of, wrapped
-from .support import Gate, ends_of, events_of, said
+from .support import Gate, Model, ends_of, events_of, make_agent, said
+
+if TYPE_CHECKING:
+    from streamsink.core.sink import StreamSink
 
 TOKEN = "swordfish"
 
@@ -217,7 +221,8 @@ async def test_what_cannot_be_kept_fails_the_run() -> None:
 async def streamed(sink: StreamSink, *replies: Any, leave_open: bool = True) -> Any:
     """One attempt, as a durable entity asks for it first."""
     agent = make_agent(Model(*replies))
-    attempt = Attempt(agent, sink, scope_of(), "Hi", None, {}, None, leave_open=leave_open)
+    scope = RunScope(T, RunRequest(correlation_id="r1", agent_name="Robot", redelivery_s=60))
+    attempt = Attempt(agent, sink, scope, "Hi", None, {}, None, leave_open=leave_open)
     return [update async for update in attempt.updates()]
 
 
@@ -248,7 +253,7 @@ async def test_an_attempt_that_cannot_be_left_open_is_not_run_again(monkeypatch:
         with pytest.raises(AttemptFailedError):
             await streamed(sink, [Text("Half"), ConnectionError()])
 
-        assert await ends_of(sink, T) == [("failed", "unavailable")]
+        assert await ends_of(sink, T) == [("failed", "agent_error")]
 
 
 @virtual_time

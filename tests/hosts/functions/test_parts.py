@@ -101,14 +101,14 @@ class Client:
 
 
 async def test_what_the_durable_client_raises_is_told_as_unavailable() -> None:
-    entities = Entities(Client(), asyncio.get_running_loop())  # type: ignore[arg-type]
+    entities = Entities(Client(), asyncio.get_running_loop())
 
     with pytest.raises(UnavailableError):
         await entities.signal("Robot", "t", "run")
 
 
 def test_entities_are_reached_from_requests_only() -> None:
-    entities = Entities(Client(), asyncio.new_event_loop())  # type: ignore[arg-type]
+    entities = Entities(Client(), asyncio.new_event_loop())
     entities.loop.close()
 
     with pytest.raises(UnavailableError):

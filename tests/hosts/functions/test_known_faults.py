@@ -1,6 +1,6 @@
 """The faults of the sample that this host takes the place of, each shown closed: what the HTTP API is to blame for.
 
-Those of the page are in ``test_known_faults_page``. The clients here hide nothing that the service delivers.
+Those of the page are in ``tests/e2e/test_known_faults``. The clients here hide nothing that the service delivers.
 """
 
 from __future__ import annotations

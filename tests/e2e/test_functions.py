@@ -20,35 +20,29 @@ from playwright.async_api import expect
 from streamsink.backends.signalr.twin import twin
 from streamsink.demo.scripted import Pause, Text, ToolCall
 from streamsink.hosts.functions import StreamFunctionApp
-from streamsink.testing.valkey import ValkeyServer, free_port
+from streamsink.testing.valkey import free_port
 from tests.e2e.browser import ask, browser, ended, shown
 from tests.e2e.world import story
 from tests.functions_platform import FunctionsPlatform, ProcessWorker
 from tests.hosts.contract_control import erase
+from tests.hosts.functions.support import on_agent_loop, running_site, serving
 from tests.hosts.support import Gate, make_agent
 
-from .support import on_agent_loop, running_site, serving
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from agent_framework import Agent, Message
     from playwright.async_api import Page, WebSocket
 
     from streamsink.demo.scripted import Reply
+    from streamsink.testing.valkey import ValkeyServer
     from tests.e2e.browser import Visitor
 
 pytestmark = pytest.mark.service
 
-SCRIPT: Final = Path(__file__).parent / "scripts" / "story_app.py"
+SCRIPT: Final = Path(__file__).with_name("function_app.py")
 SECRET: Final = "s" * 40
 END: Final = "\x1e"
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
-        yield server
 
 
 class Tab:

@@ -10,14 +10,13 @@ from playwright.async_api import expect
 from streamsink.backends.gateway.messages import Invocation
 from streamsink.demo.scripted import Pause, Text
 from tests.e2e.browser import ask, browser, ended
+from tests.hosts.functions.support import on_agent_loop, running_site
 from tests.hosts.support import Gate, Model, make_agent, until
-
-from .support import on_agent_loop, running_site
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-    from .support import FunctionsSite
+    from tests.hosts.functions.support import FunctionsSite
 
 pytestmark = pytest.mark.service
 
@@ -93,20 +92,19 @@ async def test_fault_9_a_join_that_failed_is_ignored() -> None:
 
 @on_agent_loop
 async def test_fault_9_a_refused_join_is_said() -> None:
-    async with running_site(identify=None) as site, browser() as owner, browser() as stranger:
-        mine = await owner.page(f"{site.platform.url}/api/index")
-        await ask(mine, "hello")
-        await ended(mine, 1)
+    async with running_site(identify=None) as site, browser() as visitor:
+        theirs = await site.thread("somebody else")
 
-        theirs = await stranger.page(mine.url)
+        page = await visitor.page(f"{site.platform.url}/api/index#thread={theirs}")
 
-        await expect(theirs.locator("#notices")).to_contain_text("not yours")
-        await expect(theirs.locator("article.run")).to_have_count(0)
+        await expect(page.locator("#notices")).to_contain_text("not yours")
+        await expect(page.locator("article.run")).to_have_count(0)
 
 
 @on_agent_loop
-async def test_fault_14_events_arrive_in_any_order() -> None:
-    """A service that doubles and reorders what it is given: the page shows every word once, in its place."""
+async def test_fault_14_events_arrive_in_any_order_and_a_reload_is_empty() -> None:
+    """A service that doubles and reorders what it is given: the page shows every word once, in its place, and again
+    after a reload."""
     words = " ".join(f"word{i}" for i in range(150))
     agent = make_agent(lambda messages, options: [Text(words)], token_s=0.01)
     async with running_site(agent, identify=None) as site, browser() as visitor:
@@ -120,16 +118,7 @@ async def test_fault_14_events_arrive_in_any_order() -> None:
         assert site.service.faults.happened[swapped] > 0
         assert site.service.faults.happened[doubled] > 0
 
-
-@on_agent_loop
-async def test_fault_14_a_reload_is_empty() -> None:
-    async with running_site(identify=None) as site, browser() as visitor:
-        page = await visitor.page(f"{site.platform.url}/api/index")
-        await ask(page, "hello")
-        await ended(page, 1)
-
         await page.reload()
-
         await ended(page, 1)
-        await expect(page.locator("article.run .said")).to_contain_text("hello")
-        await expect(page.locator("article.run .items")).to_have_text("Hello there")
+        await expect(page.locator("article.run .said")).to_contain_text("go")
+        await expect(page.locator("article.run .items")).to_have_text(words)

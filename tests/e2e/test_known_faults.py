@@ -22,7 +22,8 @@ pytestmark = pytest.mark.service
 
 
 async def live(page: Page) -> None:
-    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    """Soon: an open run that is silent for long makes the page join again, whatever else is wrong."""
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=10_000)
 
 
 def connections(site: FunctionsSite) -> set[str]:
@@ -37,10 +38,11 @@ async def test_fault_7_the_page_adopts_a_foreign_conversation() -> None:
         await ask(page, "hello")
         await ended(page, 1)
         mine = page.url
-        foreign = {"conversationId": "foreign", "correlationId": "run-1", "text": "swordfish", "epoch": "9", "seq": 1}
-
-        for target, more in (("userMessage", {"messageId": "m"}), ("agentMessage", {}), ("agentDone", {})):
-            event = {**foreign, **more, "agentName": "Robot", "attempt": 1, "at": 0, "status": "completed"}
+        # What the page would expect next, but for whose it is.
+        last = (await site.events(mine.partition("#thread=")[2]))[-1][1]
+        for i, target in enumerate(("userMessage", "agentStarted", "agentMessage", "agentDone"), 1):
+            said = {"text": "swordfish", "messageId": "m", "mode": "append", "offset": 0, "status": "completed"}
+            event = {**last, **said, "conversationId": "foreign", "correlationId": "theirs", "seq": last["seq"] + i}
             site.service.hub("streamsink").send(Invocation(target, [event]))
         await ask(page, "still mine?")
         await ended(page, 2)
@@ -65,8 +67,8 @@ async def test_fault_8_nobody_joins_again_after_a_reconnect() -> None:
         site.service.faults.cut_clients()
         one.opened.set()
         await until(lambda: bool(connections(site) - old))
-        await expect(page.locator("article.run")).to_contain_text("before meanwhile")
         await live(page)
+        await expect(page.locator("article.run")).to_contain_text("before meanwhile")
         two.opened.set()
 
         await ended(page, 1)

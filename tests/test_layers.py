@@ -38,6 +38,7 @@ SANS_IO = [
             "connection_string", "credentials", "identity_settings", "replies", "rest", "retries", "settings", "tokens",
         )
     ),
+    "streamsink.hosts.functions.entity_keys",
     "streamsink.backends.redis.letters",
     "streamsink.backends.redis.signed_tokens",
     "streamsink.backends.redis.slots",
@@ -113,6 +114,20 @@ def test_backends_know_the_core_and_what_they_share(module: str) -> None:
 @pytest.mark.parametrize("module", within("doctor", "hosts", "opening", "plugins", "sync"))
 def test_nobody_outside_imports_a_named_backend(module: str) -> None:
     assert not {name for name in imports(module) if name.startswith("streamsink.backends")}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - set(within("hosts.functions"))))
+def test_only_one_host_knows_the_durable_framework(module: str) -> None:
+    """It is in beta, loads grpc, and its extra is not everybody's."""
+    durable = (
+        "azure.functions",
+        "azure.durable_functions",
+        "agent_framework_azurefunctions",
+        "agent_framework_durabletask",
+    )
+    others = {name for name in imports(module) if name.startswith(("streamsink.hosts.functions.", *durable))}
+
+    assert not others or module == "streamsink.hosts.functions"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -26,7 +26,7 @@ from tests.functions_platform import FunctionsPlatform, InProcessWorker
 from tests.hosts.support import BASE, Site, make_agent, named
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from streamsink.core.identity import Authorize, Identify
 
@@ -101,6 +101,7 @@ async def running_site(
     identify: Identify | None = named,
     authorize: Authorize | None = None,
     extend: Callable[[Any], None] = lambda app: None,
+    environ: Mapping[str, str] | None = None,
     **options: Any,
 ) -> AsyncIterator[FunctionsSite]:
     """The Functions host; to be entered on the framework's loop.
@@ -108,11 +109,14 @@ async def running_site(
     Args:
         agents: one that greets, unless given.
         extend: gives the app functions of its own.
+        environ: more of the environment.
         options: further ones of the app.
     """
     settings = settings or Settings()
-    settings = replace(settings, backend="signalr", secret=settings.secret or RING)
-    async with environment() as service:
+    environ = dict(environ or {})
+    history = environ.get("STREAM_HISTORY")
+    settings = replace(settings, backend="signalr", history=history, secret=settings.secret or RING)
+    async with environment(**environ) as service:
         app = StreamFunctionApp(
             list(agents) or [make_agent()], settings=settings, identify=identify, authorize=authorize, **options
         )

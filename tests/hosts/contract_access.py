@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from streamsink.core.auth_settings import Auth
@@ -11,7 +12,7 @@ from streamsink.core.tickets import Tickets
 from streamsink.demo.scripted import Pause, Text
 
 from .contract_checking import PLENTY, assert_error
-from .support import BASE, NO_WAIT, Gate, Model, make_agent
+from .support import BASE, NO_WAIT, Gate, Model, make_agent, said
 
 if TYPE_CHECKING:
     import httpx
@@ -50,7 +51,8 @@ async def a_stranger_changes_nothing(make: MakeSite) -> None:
         thread = await site.thread()
         await site.run(thread)
         await gate.reached.wait()
-        before = await site.events(thread)
+        while not said(before := await site.events(thread)):  # noqa: ASYNC110  not ours to wake
+            await asyncio.sleep(0.01)
 
         for reply in await calls_on(site("bob"), thread):
             assert_error(reply, 403, "forbidden")

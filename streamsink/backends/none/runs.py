@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsink.core.events import Event, Record, Terminal
+    from streamsink.core.runs import Attempt
 
 __all__ = ["UnkeptRuns"]
 
@@ -37,6 +38,20 @@ class UnkeptRuns(ThreadRuns):
         events = tuple(record.at(epoch, entry.said + i) for i, record in enumerate(records, start=1))
         entry.said += len(events)
         return events
+
+    def begin_attempt(self, correlation_id: str, lease_s: float, now_ms: int, call: str = "") -> Attempt:
+        """``Timeline.begin_attempt``; of a run that was handed over, and has come here all the same."""
+        entry = self.runs.get(correlation_id)
+        if self.runs.take_back(entry):
+            self._grow(-_bytes(entry))
+        return super().begin_attempt(correlation_id, lease_s, now_ms, call)
+
+    def hand_over(self, correlation_id: str) -> None:
+        """``HandsOver.hand_over``."""
+        entry = self.runs.find(correlation_id)
+        if entry is not None and entry.state == "accepted":
+            forgotten = self.runs.set_aside(entry)
+            self._grow(_bytes(entry) - sum(map(_bytes, forgotten)))
 
     def _close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
         forgotten = super()._close(entry, terminal)

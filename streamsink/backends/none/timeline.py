@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.none.runs import UnkeptRuns
 from streamsink.backends.process.timeline import ProcessTimeline
+from streamsink.core.handing_over import HandsOver
 from streamsink.core.timeline import Page, Snapshot
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _ENDED_S: Final = 900
 _ENDED_BYTES: Final = 33_554_432
 
 
-class NoTimeline(ProcessTimeline[UnkeptRuns]):
+class NoTimeline(ProcessTimeline[UnkeptRuns], HandsOver):
     """Open runs of this process with their attempts, leases, turns and cancels; for a while, how others ended.
 
     Args:
@@ -38,6 +39,14 @@ class NoTimeline(ProcessTimeline[UnkeptRuns]):
     @property
     def keeps_history(self) -> bool:
         return False
+
+    async def hand_over(self, thread: str, correlation_id: str) -> None:
+        """As ``HandsOver.hand_over``."""
+        self._check_open()
+        log = self._logs.get(thread)
+        if log is not None:
+            log.hand_over(correlation_id)
+            self._resize(log)
 
     async def read(self, thread: str, after: Cursor | None, *, limit: int, max_bytes: int) -> Page:
         """Nothing; no place is known."""

@@ -210,12 +210,24 @@ class RunTable:
 
     def close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
         """The run is over; the oldest closed runs are forgotten, with their keys. Gives those."""
-        forgotten: list[RunEntry] = []
         entry.terminal, entry.state = terminal, "done"
-        self._closed[entry.correlation_id] = self._open.pop(entry.correlation_id)
+        return self.set_aside(entry)
+
+    def set_aside(self, entry: RunEntry) -> list[RunEntry]:
+        """The run is not open, or not open here; as ``close``."""
+        forgotten: list[RunEntry] = []
+        self._open.pop(entry.correlation_id, None)
+        self._closed[entry.correlation_id] = entry
         while len(self._closed) > self._keep_closed:
             oldest = self._closed.pop(next(iter(self._closed)))
             forgotten.append(oldest)
             if oldest.key is not None:
                 del self._keys[oldest.key]
         return forgotten
+
+    def take_back(self, entry: RunEntry) -> bool:
+        """The run is open here again, if it was set aside without its end: True."""
+        if entry.terminal is not None or entry.correlation_id in self._open:
+            return False
+        self._open[entry.correlation_id] = self._closed.pop(entry.correlation_id)
+        return True

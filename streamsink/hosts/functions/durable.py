@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from agent_framework_durabletask import AgentSessionId
+from agent_framework_durabletask import AgentSessionId, DurableAgentState
 from azure.durable_functions import EntityId
 
 from streamsink.core.errors import UnavailableError
@@ -18,7 +18,9 @@ from streamsink.hosts.functions.entity_keys import entity_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from agent_framework import AgentResponse
     from azure.durable_functions import DurableOrchestrationClient
+    from azure.durable_functions.models.EntityStateResponse import EntityStateResponse
 
 __all__ = ["Entities", "current_entities", "reaching"]
 
@@ -54,8 +56,23 @@ class Entities:
         Raises:
             UnavailableError: nobody says.
         """
+        return bool((await self._read(agent, thread)).entity_exists)
+
+    async def response(self, agent: str, thread: str, correlation_id: str) -> AgentResponse[Any] | None:
+        """What the entity remembers as the response of a run; None: nothing yet.
+
+        Raises:
+            UnavailableError: nobody says.
+        """
+        found = await self._read(agent, thread)
+        if not found.entity_exists or not isinstance(found.entity_state, dict):
+            return None
+        return DurableAgentState.from_dict(found.entity_state).try_get_agent_response(correlation_id)
+
+    async def _read(self, agent: str, thread: str) -> EntityStateResponse:
         entity = _entity(agent, thread)
-        return bool((await self._reach(lambda: self.client.read_entity_state(entity))).entity_exists)
+        found: EntityStateResponse = await self._reach(lambda: self.client.read_entity_state(entity))
+        return found
 
     async def _reach(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         try:

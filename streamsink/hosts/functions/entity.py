@@ -7,6 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import StreamSinkError
+from streamsink.core.handing_over import HandsOver
 from streamsink.core.patience import persist
 from streamsink.hosts.attempt import run_scope
 from streamsink.hosts.failures import frames
@@ -88,7 +89,7 @@ class StreamedEntities:
         at a time."""
         assembly = await self._parts.get()
         sink = assembly.sink
-        told = operation.accepted and self._several_workers and not sink.keeps_history
+        told = operation.accepted and self._several_workers and sink.ability(HandsOver) is not None
         request = operation.request(sink, thread, agent, self._times, told=told)
         run = (await persist(sink, lambda: sink.accept_run(thread, request))).run
         if run.state == "executing":

@@ -7,19 +7,22 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from streamsink.core.errors import NotFoundError, StreamSinkError, UnavailableError
+from streamsink.core.events import Terminal
+from streamsink.core.handing_over import HandsOver
 from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.functions.durable import current_entities
 from streamsink.hosts.functions.ends import end_run
 from streamsink.hosts.functions.open_runs import OpenRuns
 from streamsink.hosts.functions.operations import RUN, run_input
 from streamsink.hosts.functions.sessions import AskingSessions
+from streamsink.hosts.responses import encode_response
 from streamsink.hosts.sessions import sessions_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from streamsink.core.events import Terminal
+    from streamsink.core.runs import Run
     from streamsink.core.settings import Settings
     from streamsink.core.sink import StreamSink
 
@@ -53,7 +56,8 @@ class EntityHost(AgentHost):
         self._sink = sink
         self._reachable = reachable
         self._remembering = remembering
-        self._several_workers = several_workers
+        # Of a timeline that each process has for itself: what is accepted here is executed in another one's.
+        self._elsewhere = sink.ability(HandsOver) if several_workers else None
         self._open = OpenRuns(sink, max_per_user=limits.max_runs_per_user, max_runs=limits.max_runs)
         self.sessions: AskingSessions = AskingSessions(sessions_for(sink))
 
@@ -63,19 +67,23 @@ class EntityHost(AgentHost):
 
     @property
     def stops_runs(self) -> bool:
-        return self._sink.keeps_history or not self._several_workers
+        return self._elsewhere is None
 
     def reserve(self, user_id: str) -> AbstractAsyncContextManager[None]:
         return self._open.reserve(user_id)
 
     async def start(self, job: Job) -> None:
         """As ``AgentHost.start``. An entity that executes the run nevertheless finds its terminal."""
-        self._open.add(job.user_id, job.thread, job.request.correlation_id)
+        correlation_id = job.request.correlation_id
         try:
             await current_entities().signal(job.request.agent_name, job.thread, RUN, run_input(job))
         except UnavailableError:
             await self._end_unstarted(job)
             raise
+        if self._elsewhere is None:
+            self._open.add(job.user_id, job.thread, correlation_id)
+        else:
+            await self._elsewhere.hand_over(job.thread, correlation_id)
 
     async def _end_unstarted(self, job: Job) -> None:
         try:
@@ -87,12 +95,24 @@ class EntityHost(AgentHost):
         """As ``AgentHost.wait``, by looking: another process executes the run."""
         look_s, loop = _FIRST_LOOK_S, asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        while True:
-            run = await self._sink.get_run(thread, correlation_id)
-            if run is None or run.terminal is not None or loop.time() >= end:
-                return run.terminal if run is not None else None
+        while (run := await self._sink.get_run(thread, correlation_id)) is not None:
+            terminal = run.terminal or await self._remembered(thread, run)
+            if terminal is not None or loop.time() >= end:
+                return terminal
             await asyncio.sleep(min(look_s, end - loop.time()))
             look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
+        return None
+
+    async def _remembered(self, thread: str, run: Run) -> Terminal | None:
+        """How a run has ended whose timeline this process does not see, as far as its entity remembers."""
+        if self._elsewhere is None:
+            return None
+        response = await current_entities().response(run.agent_name, thread, run.correlation_id)
+        if response is None:
+            return None
+        if any(content.type == "error" for message in response.messages for content in message.contents):
+            return Terminal("failed", "agent_error")
+        return Terminal("completed", response=encode_response(response.text, response.to_dict()))
 
     async def check_answer(self, thread: str, agent: str, answer: Answer) -> None:
         if await self.sessions.find(thread, agent, answer.approval_id) is None:

@@ -100,3 +100,53 @@ def test_a_run_that_is_over_gives_its_response(runs: UnkeptRuns) -> None:
     again = runs.begin_attempt("r1", 30, 1_900)
 
     assert (again.number, again.terminal) == (number, DONE)
+
+
+def test_a_run_that_was_handed_over_is_known_and_not_open(runs: UnkeptRuns) -> None:
+    """It counts for no bound, and no sweep ends it; its key names it still."""
+    keyed = request("r1", queue_limit=1, queue_timeout_s=1, idempotency_key="k", fingerprint="f")
+    runs.accept_run(keyed, 1_700)
+    runs.hand_over("r1")
+
+    assert runs.accept_run(request("r2", queue_limit=1), 1_800).fresh
+    again = runs.accept_run(request("r3", idempotency_key="k", fingerprint="f"), 1_900)
+    assert (again.fresh, again.run.correlation_id, again.run.terminal) == (False, "r1", None)
+    assert runs.cancel(None, 1_900).correlation_ids == ("r2",)
+
+
+def test_no_sweep_ends_what_another_process_executes(runs: UnkeptRuns) -> None:
+    runs.accept_run(request("r1", queue_timeout_s=1), 1_700)
+    runs.hand_over("r1")
+
+    assert runs.sweep(1_000_000) == ()
+
+
+def test_a_run_that_was_handed_over_may_be_executed_here(runs: UnkeptRuns) -> None:
+    runs.accept_run(request("r1"), 1_700)
+    runs.hand_over("r1")
+    grown = runs.size
+
+    attempt = runs.begin_attempt("r1", 30, 1_700).number
+
+    assert runs.size < grown
+    assert runs.cancel(None, 1_701).correlation_ids == ("r1",)
+    runs.append(batch("r1", 1, attempt=attempt, end=DONE), 1_702)
+    assert runs.begin_attempt("r1", 30, 1_703).terminal == DONE
+
+
+def test_only_runs_that_have_not_begun_are_handed_over(runs: UnkeptRuns) -> None:
+    begun(runs)
+    runs.hand_over("r1")
+    runs.hand_over("unknown")
+
+    assert [entry.correlation_id for entry in runs.runs.open()] == ["r1"]
+
+
+def test_those_handed_over_are_bounded(runs: UnkeptRuns) -> None:
+    for i in range(30):
+        runs.accept_run(request(f"r{i}"), 1_700)
+        runs.hand_over(f"r{i}")
+
+    assert runs.runs.find("r0") is None
+    assert runs.runs.find("r29") is not None
+    assert runs.size == 20 * 1_000

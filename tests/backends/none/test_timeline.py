@@ -121,3 +121,17 @@ async def test_what_is_closed_says_so() -> None:
 
     with pytest.raises(UnavailableError):
         await kept.read("t", None, limit=9, max_bytes=999)
+
+
+@virtual_time
+async def test_runs_are_handed_over_to_other_processes() -> None:
+    kept = timeline()
+    await kept.accept_run("t", request("r1", queue_limit=1))
+    for thread in ("t", "unknown"):
+        await kept.hand_over(thread, "r1")
+
+    assert (await kept.accept_run("t", request("r2", queue_limit=1))).fresh
+    run = await kept.get_run("t", "r1")
+    assert run is not None
+    assert (run.state, run.terminal) == ("accepted", None)
+    assert await kept.get_run("unknown", "r1") is None

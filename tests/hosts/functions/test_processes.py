@@ -80,7 +80,7 @@ class Deployment:
         client = await self.stack.enter_async_context(signalr_client(info))
         join = {"group": thread, "connectionId": client.connection_id, "after": ""}
         reply = await http.post("/api/agent/join-group", json=join)
-        assert reply.json()["replay"]["events"] == []
+        assert reply.status_code == 200, reply.text
         return Page(http, client, thread)
 
 
@@ -153,3 +153,19 @@ async def test_a_worker_that_dies_for_good_is_shown_and_its_run_fails(valkey: Va
         assert targets.index("agentInterrupted") < targets.index("agentDone")
         assert targets.count("agentDone") == 1
         assert list(page.answers().values()) == ["Half of"]
+
+
+async def test_without_history_workers_hand_runs_over(valkey: ValkeyServer) -> None:
+    """One accepts, another executes: each run has one end, callers get their answers, and no bound fills up."""
+    async with deployed(valkey, {}, {}, STREAM_HISTORY="none", STREAM_QUEUE_TIMEOUT_S="1") as deployment:
+        page = await deployment.page()
+        for turn in range(1, 13):
+            url = f"/api/agents/Robot/run?thread_id={page.thread}"
+            reply = await page.http.post(url, json={"message": str(turn)})
+            assert (reply.status_code, reply.json().get("response")) == (200, f"{2 * turn - 1} {turn}")
+        await deployment.platform.idle()
+
+        assert await page.ends(12) == ["completed"] * 12
+        assert [event.target for event in page.client.received].count("userMessage") == 12
+        cancel = await page.http.post(f"/api/agents/Robot/cancel?thread_id={page.thread}")
+        assert cancel.status_code == 409

@@ -160,7 +160,7 @@ class Redelivery:
         if late.failures == 0:
             return 0.0
         backoff_s = min(_FIRST_WAIT_S * 2 ** (late.failures - 1), _LONGEST_WAIT_S)
-        return max(self._runtime.jittered(backoff_s), late.hold_s)
+        return late.hold_s + self._runtime.jittered(backoff_s)  # not all threads at the moment when they may
 
     async def _try(self, thread: str, late: _Late) -> None:
         """Deliver everything that waits; what was not delivered waits again."""

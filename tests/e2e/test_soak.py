@@ -17,7 +17,7 @@ from tests.e2e.world import play, storyteller, world
 if TYPE_CHECKING:
     from tests.e2e.troubles import Pair
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(150)]
 
 PEOPLE = 6
 CUTS = 20

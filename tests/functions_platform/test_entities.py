@@ -121,7 +121,7 @@ async def test_two_signals_arrive_in_the_other_order(http: httpx.AsyncClient, pl
 
 
 async def test_what_was_not_released_is_not_idle() -> None:
-    async with FunctionsPlatform(InProcessWorker(create_app()), timeout_s=0.05) as platform:
+    async with FunctionsPlatform(InProcessWorker(create_app()), timeout_s=1) as platform:
         with platform.faults.held_batches():
             await platform.signal("dafx-Echo", "t", "run", {"message": "hello"})
             with pytest.raises(TimeoutError):

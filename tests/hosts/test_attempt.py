@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from agent_framework import tool
 
-from streamsink.core.errors import AttemptFailedError, BusyError, StreamOverflowError
+from streamsink.core.errors import AttemptFailedError, BusyError, StreamOverflowError, UnavailableError
 from streamsink.core.runs import RunRequest
 from streamsink.demo.scripted import Pause, Text, ToolCall
+from streamsink.hosts.attempt import Attempt, RunScope
 from streamsink.testing.clock import virtual_time
 
 from .attempt_support import T, memory_sink, run, scope_of, wrapped
-from .support import Gate, ends_of, events_of, said
+from .support import Gate, Model, ends_of, events_of, make_agent, said
+
+if TYPE_CHECKING:
+    from streamsink.core.sink import StreamSink
 
 TOKEN = "swordfish"
 
@@ -212,3 +216,67 @@ async def test_what_cannot_be_kept_fails_the_run() -> None:
             await run(wrapped(sink, [Text("Hello")]), replace(scope_of(), keep=keep))
 
         assert await ends_of(sink, T) == [("failed", "agent_error")]
+
+
+async def streamed(sink: StreamSink, *replies: Any, leave_open: bool = True) -> Any:
+    """One attempt, as a durable entity asks for it first."""
+    agent = make_agent(Model(*replies))
+    scope = RunScope(T, RunRequest(correlation_id="r1", agent_name="Robot", redelivery_s=60))
+    attempt = Attempt(agent, sink, scope, "Hi", None, {}, None, leave_open=leave_open)
+    return [update async for update in attempt.updates()]
+
+
+@virtual_time
+async def test_an_attempt_that_is_run_again_leaves_its_run_open() -> None:
+    """It is shown as interrupted; the next one replaces what it said, and has the last word."""
+    async with memory_sink() as sink:
+        with pytest.raises(ConnectionError):
+            await streamed(sink, [Text("Half"), ConnectionError()])
+        assert await ends_of(sink, T, 0) == []
+
+        assert (await run(wrapped(sink, [Text("Whole")]))).text == "Whole"
+
+        assert await ends_of(sink, T) == [("completed", None)]
+        targets = [target for target, _ in await events_of(sink, T)]
+        assert targets.count("agentInterrupted") == 1
+
+
+@virtual_time
+async def test_an_attempt_that_cannot_be_left_open_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows how far its run has come: the store is gone."""
+
+    async def broken(*args: Any) -> Any:
+        raise UnavailableError("the store cannot be reached")
+
+    async with memory_sink() as sink:
+        monkeypatch.setattr(sink, "interrupt", broken)
+        with pytest.raises(AttemptFailedError):
+            await streamed(sink, [Text("Half"), ConnectionError()])
+
+        assert await ends_of(sink, T) == [("failed", "agent_error")]
+
+
+@virtual_time
+async def test_an_attempt_whose_end_cannot_be_written_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with memory_sink(give_up_s=1, lease_s=5) as sink:
+        send = sink.send
+
+        async def broken(thread: str, batch: Any) -> Any:
+            if batch.terminal is not None:
+                raise UnavailableError("the store cannot be reached")
+            return await send(thread, batch)
+
+        monkeypatch.setattr(sink, "send", broken)
+        with pytest.raises(AttemptFailedError):
+            await run(wrapped(sink, [Text("Whole")]))
+
+
+@virtual_time
+async def test_an_attempt_that_cannot_begin_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*args: Any) -> Any:
+        raise UnavailableError("the store cannot be reached")
+
+    async with memory_sink(give_up_s=1) as sink:
+        monkeypatch.setattr(sink, "accept_run", broken)
+        with pytest.raises(UnavailableError):
+            await run(wrapped(sink))

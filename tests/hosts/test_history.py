@@ -52,3 +52,13 @@ def test_a_session_keeps_none_either_in_any_history() -> None:
 
 def test_there_may_be_no_session() -> None:
     settle_session(None)
+
+
+def test_a_response_keeps_no_result_without_a_call() -> None:
+    """The call may be in the response of another run."""
+    messages = [
+        Message("tool", [Content.from_function_result("c1", result="x")]),
+        Message("assistant", [Content.from_text("Done.")]),
+    ]
+
+    assert said(settled(AgentResponse(messages=messages)).messages) == [["Done."]]

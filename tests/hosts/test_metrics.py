@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from streamsink.core.identity import User
 from streamsink.core.measures import COUNTERS, LEVELS
 from streamsink.hosts.metrics import StreamCollector, exposition
+from streamsink.testing.checking import batch, begun
 from streamsink.testing.clock import virtual_time
 from tests.support.worlds import world
 
@@ -31,7 +32,10 @@ def sample(sink: ComposedSink, name: str) -> float | None:
 @virtual_time
 async def test_counters_and_levels_are_collected() -> None:
     async with world() as w:
-        w.sink._outgoing.undelivered = 4
+        await begun(w.sink, "t")
+        w.delivery.failures = 1_000
+        await w.sink.send("t", batch("r1", 1, 4))
+        await w.sink.tasks.aclose(grace_s=1_000)
 
         assert sample(w.sink, "streamsink_undelivered_total") == 4
         assert sample(w.sink, "streamsink_late") == 0

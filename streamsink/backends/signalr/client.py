@@ -104,12 +104,12 @@ class SignalRClient:
                 return value
 
     async def _wait(self, wait_s: float, give_up_at: float) -> None:
-        """Another call was told to wait: so do all."""
+        """Another call was told to wait: so do all, and do not come back in one moment."""
         if self.clock() + wait_s > give_up_at:
             message = f"Azure SignalR Service wants to be left alone for another {wait_s:.0f} s"
             raise ServiceError(message, "throttled", retry_after_s=wait_s)
         if wait_s > 0:
-            await self._sleep(wait_s)
+            await self._sleep(wait_s + self._runtime.jittered(self._policy.first_wait_s))
 
     async def _before_retry(self, request: Request[_T], error: ServiceError, tried: int, give_up_at: float) -> None:
         if error.fault == "throttled":

@@ -47,7 +47,7 @@ class RetryPolicy:
         if not error.is_passing or tried > self.retries:
             return None
         wait_s = jittered(min(self.first_wait_s * 2 ** (tried - 1), self.longest_wait_s))
-        return max(wait_s, error.retry_after_s or 0.0)
+        return wait_s + (error.retry_after_s or 0.0)  # not all at the moment when they may
 
 
 class Health:

@@ -69,7 +69,8 @@ class EntityAgent:
         """As ``SupportsAgentRun.run``."""
         scope = current_scope()
         if not isinstance(scope, EntityScope):
-            return self.inner.run(messages, stream=stream, **kwargs)  # type: ignore[call-overload]
+            how = {"stream": True} if stream else {}
+            return self.inner.run(messages, **how, **kwargs)  # type: ignore[call-overload]
         turn = _Turn(self.inner, scope)
         attempt = Attempt(
             turn,

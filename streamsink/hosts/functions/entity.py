@@ -6,6 +6,8 @@ import logging
 from functools import wraps
 from typing import TYPE_CHECKING, Final
 
+from agent_framework_durabletask import DurableAgentState
+
 from streamsink.core.errors import StreamSinkError
 from streamsink.core.handing_over import HandsOver
 from streamsink.core.patience import persist
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, TypeAlias
 
+    from agent_framework import AgentResponse
     from azure.durable_functions import DurableEntityContext
 
     from streamsink.core.settings import Times
@@ -60,9 +63,11 @@ class StreamedEntities:
         @wraps(function)
         def entity_function(context: DurableEntityContext) -> None:
             thread = thread_of(context.entity_key)
-            operation = Operation.read(context.operation_name, context.get_input())
+            operation = Operation.read(context)
             if thread is None or operation is None:
                 function(context)
+            elif (known := _remembered(context, operation.correlation_id)) is not None:
+                context.set_result(known.to_dict())  # the operation has come twice
             else:
                 self._execute(thread, agent, operation, lambda: function(context))
 
@@ -113,3 +118,11 @@ class StreamedEntities:
                 _log.warning("run %s: its end has not been delivered yet", scope.request.correlation_id)
         except StreamSinkError as error:
             _log.warning("run %s: a sweep will see to its end: %s", scope.request.correlation_id, type(error).__name__)
+
+
+def _remembered(context: DurableEntityContext, correlation_id: str) -> AgentResponse[Any] | None:
+    """The response that the entity has given to this very request, and saved: the framework would ask once more."""
+    state = context.get_state()
+    if not isinstance(state, dict):
+        return None
+    return DurableAgentState.from_dict(state).try_get_agent_response(correlation_id)

@@ -15,6 +15,8 @@ from streamsink.core.runs import RunRequest
 from streamsink.hosts.agent_host import Answer
 
 if TYPE_CHECKING:
+    from azure.durable_functions import DurableEntityContext
+
     from streamsink.core.settings import Times
     from streamsink.core.sink import StreamSink
     from streamsink.hosts.agent_host import Job
@@ -52,9 +54,10 @@ class Operation:
     answer: Answer | None = None
 
     @classmethod
-    def read(cls, name: str | None, content: Any) -> Operation | None:
+    def read(cls, context: DurableEntityContext) -> Operation | None:
         """The operation; None when it runs no agent, or names no run that could be published."""
-        if name not in _RUNS or not isinstance(content, dict):
+        content = context.get_input() if context.operation_name in _RUNS else None
+        if not isinstance(content, dict):
             return None
         try:
             correlation_id = CORRELATION_ID.validate(content.get("correlationId"))

@@ -32,7 +32,7 @@ def test_waits_double_up_to_a_bound(tried: int, wait_s: float | None) -> None:
 def test_what_the_service_asks_for_goes_first() -> None:
     policy = RetryPolicy()
 
-    assert policy.wait_s(1, ServiceError("", "throttled", retry_after_s=7), same) == 7
+    assert policy.wait_s(1, ServiceError("", "throttled", retry_after_s=7), same) == 7.2
     assert policy.wait_s(1, ServiceError("", "service", retry_after_s=0), same) == 0.2
     assert policy.wait_s(1, ServiceError("", "request", retry_after_s=7), same) is None
 

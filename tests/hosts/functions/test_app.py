@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from agent_framework_azurefunctions import AgentFunctionApp
-from agent_framework_durabletask import RunRequest
+from agent_framework_durabletask import RunRequest, run_agent_coroutine
 
 from streamsink.core.auth_settings import Auth
 from streamsink.core.errors import SettingsError
 from streamsink.core.settings import Settings
 from streamsink.hosts import paths
 from streamsink.hosts.functions import StreamFunctionApp
+from streamsink.hosts.functions.agent import EntityAgent
 from tests.hosts.contract_checking import assert_error
 from tests.hosts.support import NO_WAIT, Model, make_agent
 
@@ -225,3 +228,30 @@ async def test_a_dead_store_does_not_fail_the_sweep(monkeypatch: pytest.MonkeyPa
     async with running_site() as site:
         monkeypatch.setattr(site.sink, "sweep", broken)
         await site.platform.fire("streamsink-sweep")
+
+
+def test_the_agent_is_left_alone_outside_its_entity() -> None:
+    """A workflow, or the app's own code, may run it as it is."""
+    inner = make_agent("Plain")
+    agent = EntityAgent(inner, time_limit_s=1, keep_rerun=False)
+
+    async def both() -> list[str]:
+        whole = await agent.run("Hi", session=agent.create_session(session_id="s"))
+        streamed = [update.text async for update in agent.run("Hi", stream=True)]
+        return [whole.text, "".join(streamed)]
+
+    assert run_agent_coroutine(both()) == ["Plain", "Plain"]
+    assert agent.get_session("kept").service_session_id == "kept"
+    assert (agent.id, agent.name, agent.description) == (inner.id, inner.name, inner.description)
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    code = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "agent_framework_azurefunctions" else find(name, *more)
+import streamsink.hosts.functions
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "pip install 'streamsink[functions]'" in done.stderr

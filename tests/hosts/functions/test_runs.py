@@ -13,6 +13,7 @@ from agent_framework_durabletask import AgentEntity
 
 from streamsink.core.conversation import Conversation
 from streamsink.core.errors import UnavailableError
+from streamsink.core.measures import Measures
 from streamsink.core.runs import RunRequest
 from streamsink.core.settings import Settings, Times
 from streamsink.demo.scripted import Pause, Text, ToolCall
@@ -212,6 +213,23 @@ async def test_a_redelivered_operation_gets_the_stored_answer() -> None:
 
 
 @on_agent_loop
+async def test_an_operation_that_comes_twice_is_remembered_once() -> None:
+    """Its result was saved: the framework would add question and answer to its memory again."""
+    model = Model([Text("Once")])
+    async with running_site(make_agent(model)) as site:
+        thread = await site.thread()
+        name = (await site.run(thread)).json()["correlation_id"]
+        await site.platform.idle()
+
+        again = {"message": "Hi", "correlationId": name, "streamsink": {}}
+        await site.platform.signal("dafx-Robot", thread, "run", again)
+        await site.platform.idle()
+
+        assert len(model.heard) == 1
+        assert len(await site.state(thread)) == 2
+
+
+@on_agent_loop
 async def test_a_redelivered_failure_fails_again() -> None:
     model = Model([ConnectionError()])
     async with running_site(make_agent(model)) as site:
@@ -264,7 +282,9 @@ async def test_the_end_is_delivered_before_the_operation_returns() -> None:
             await site.run(thread)
             await site.platform.entity_state("dafx-Robot", thread)  # the operation has returned
 
-            assert not site.sink._late  # type: ignore[attr-defined]
+            measures = site.sink.ability(Measures)
+            assert measures is not None
+            assert measures.levels()["late"] == 0
             (done,) = await browser.until(target="agentDone")
             assert done.data["status"] == "completed"
 

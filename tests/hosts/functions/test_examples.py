@@ -79,9 +79,11 @@ def test_the_host_reads_settings_that_the_template_has() -> None:
 
 
 def test_the_platform_leaves_a_run_its_time() -> None:
-    hours, minutes, seconds = map(int, in_json(NEW / "host.json")["functionTimeout"].split(":"))
-    times = Settings().times
+    """Alone: the state of an entity is saved, and the time of a function counts, for a whole batch of operations."""
+    host, times = in_json(NEW / "host.json"), Settings().times
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
 
+    assert host["extensions"]["durableTask"]["maxEntityOperationBatchSize"] == 1
     assert timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds() > times.run_timeout_s + 60
 
 

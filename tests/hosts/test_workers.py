@@ -67,12 +67,15 @@ async def supervising(
 
 
 async def ask(port: int) -> int:
-    """The process that answers; waits until one does."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    pid = int(await reader.readline())
-    writer.close()
-    await writer.wait_closed()
-    return pid
+    """The process that answers; waits until one does. One that is being killed may accept, and say nothing."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionResetError):
+            said = await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+            if said:
+                return int(said)
 
 
 def is_gone(pid: int) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ async def test_every_call_is_documented() -> None:
 
 def test_the_settings_that_the_functions_page_names_are_there() -> None:
     manager = plugins.create_plugin_manager()
-    offers = [*plugins.backends(manager).values(), *plugins.timelines(manager).values()]
+    offers: list[Any] = [*plugins.backends(manager).values(), *plugins.timelines(manager).values()]
     owners = [Settings, *(offer.settings for offer in offers if offer.settings is not None)]
     names = set(re.findall(r"STREAM_[A-Z_]+[A-Z]", read("docs/functions.md")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -104,6 +105,19 @@ def test_local_settings_are_not_deployed() -> None:
         assert any(fnmatch(name, pattern) for pattern in patterns), name
     for name in ("function_app.py", "host.json", "requirements.txt"):
         assert not any(fnmatch(name, pattern) for pattern in patterns), name
+
+
+def test_the_settings_of_the_deployment_steps_are_what_the_app_can_start_with() -> None:
+    """On Azure, with an identity in place of keys."""
+    page = (ROOT / "docs" / "functions.md").read_text("utf-8")
+    (command,) = re.findall(r"appsettings set .*? --settings \\(.*?)```", page, re.DOTALL)
+    pairs = re.findall(r'([A-Za-z_]+)=("[^"]*"|\S+)', command.replace("$(openssl rand -hex 32)", SECRET))
+    environ = {name: value.strip('"').replace("$app", "travel") for name, value in pairs}
+
+    settings = prepared(None, environ | {"WEBSITE_SITE_NAME": "travel"})
+
+    assert (settings.backend, settings.history) == ("signalr", "redis")
+    assert environ.keys() >= {"TASKHUB_NAME", "DURABLE_TASK_SCHEDULER_CONNECTION_STRING", "AZURE_OPENAI_ENDPOINT"}
 
 
 @dataclass

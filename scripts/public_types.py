@@ -1,8 +1,8 @@
 """Every public name has a type that pyright knows, without looking into other packages.
 
-The inner modules of the gateway, of redis and of signalr, and the demo, are left out: their classes derive from other
-packages' (msgspec structs, chat clients) whose types pyright does not look into here, and nobody outside the package
-imports them.
+Left out are classes that derive from other packages' (msgspec structs, function apps, chat clients), whose types
+pyright does not look into here: the inner modules of the gateway, of redis and of signalr, and the demo, which nobody
+outside the package imports; the Azure Functions host and the collector of metrics.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ INNER = (
     "streamsink.backends.redis.",
     "streamsink.backends.signalr.",
     "streamsink.demo.",
+    "streamsink.hosts.functions.",
+    "streamsink.hosts.metrics.StreamCollector",
 )
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamsink import plugins
 from streamsink.core import events
 from streamsink.core.settings import Settings
+from streamsink.core.variables import variable_names
 from streamsink.hosts.assembly import assemble
 from streamsink.hosts.background import BackgroundHost
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/azure_functions/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def read(name: str) -> str:
@@ -49,6 +55,24 @@ async def test_every_call_is_documented() -> None:
         short = path.replace("/{path}", "/…")
         assert method in page
         assert short in page or short.removeprefix("/api") in page, path
+
+
+def test_the_settings_that_the_functions_page_names_are_there() -> None:
+    manager = plugins.create_plugin_manager()
+    offers: list[Any] = [*plugins.backends(manager).values(), *plugins.timelines(manager).values()]
+    owners = [Settings, *(offer.settings for offer in offers if offer.settings is not None)]
+    names = set(re.findall(r"STREAM_[A-Z_]+[A-Z]", read("docs/functions.md")))
+
+    assert len(names) >= 10
+    assert names <= set().union(*map(variable_names, owners))
+
+
+def test_the_code_on_the_functions_page_is_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", read("docs/functions.md"), re.DOTALL)
+
+    assert len(blocks) >= 4
+    for block in blocks:
+        compile(block, "docs/functions.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,7 +7,7 @@ forwards the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, dataclass_transform
 
 import msgspec
 
@@ -46,6 +46,17 @@ Status: TypeAlias = Literal["completed", "failed", "cancelled"]
 
 _encode = msgspec.json.Encoder().encode
 
+if TYPE_CHECKING:
+
+    @dataclass_transform(frozen_default=True)
+    class _Struct:
+        """What type checkers may know of the base class: some report that they cannot see into msgspec."""
+
+        def __init_subclass__(cls, *, frozen: bool, array_like: bool, gc: bool) -> None: ...
+
+else:
+    _Struct = msgspec.Struct
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -64,7 +75,7 @@ class Record:
         return Event(self.target, self.body, epoch, seq)
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Event(_Struct, frozen=True, array_like=True, gc=False):
     """One appended event. C makes it, in a quarter of a named tuple's time, and reads it where it is an array.
 
     Args:

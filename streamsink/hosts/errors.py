@@ -38,7 +38,7 @@ class MethodNotAllowedError(StreamSinkError):
 
     def __init__(self, allowed: Collection[str]) -> None:
         super().__init__("there is such a path, but not for this method")
-        self.allowed = frozenset(allowed)
+        self.allowed: frozenset[str] = frozenset(allowed)
 
 
 class WorkersError(StreamSinkError):

@@ -45,3 +45,9 @@ async def test_a_stream_is_published_as_one_run() -> None:
 
         assert await w.targets() == ["userMessage", "agentStarted", "agentMessage", "agentDone"]
         assert {event["agentName"] for event in await w.events()} == {"planner"}
+
+
+@virtual_time
+async def test_a_sink_that_delivers_at_once_has_nothing_to_flush() -> None:
+    async with world() as w:
+        assert await StreamSink.flush(w.sink, "t", timeout_s=0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from azure.core.credentials import AccessToken
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
@@ -31,6 +32,7 @@ AZURE = {
     "AZURE_OPENAI_API_KEY": "secret-key",
     "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME": "my-deployment",
 }
+KEYLESS = {name: value for name, value in AZURE.items() if name != "AZURE_OPENAI_API_KEY"}
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +158,34 @@ async def test_azure_openai_streams_text_and_tool_calls(server: CompletionsServe
     assert "authorization" not in headers
 
 
+class Person:
+    """Somebody who is logged in, as azure-identity sees them."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return AccessToken(f"token for {scopes[0]}", 2**40)
+
+
+@pytest.mark.service
+async def test_azure_openai_without_a_key_asks_for_who_is_logged_in(
+    server: CompletionsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Person)
+
+    kinds, _ = await ask({**KEYLESS, "AZURE_OPENAI_ENDPOINT": server.url})
+
+    assert "text" in kinds
+    _, headers, _ = server.requests[0]
+    assert headers["authorization"] == "Bearer token for https://cognitiveservices.azure.com/.default"
+    assert "api-key" not in headers
+
+
+def test_without_a_key_one_more_package_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+
+    with pytest.raises(DemoSetupError, match=r"AZURE_OPENAI_API_KEY.*streamsink\[entra\]"):
+        configured_client(KEYLESS)
+
+
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": "", "AZURE_OPENAI_ENDPOINT": ""}, {"HOME": "/"}])
 def test_without_a_model_service_there_is_no_client(environ: dict[str, str]) -> None:
     assert configured_client(environ) is None
@@ -169,6 +199,7 @@ def test_without_a_model_service_there_is_no_client(environ: dict[str, str]) -> 
         ({"OPENAI_API_KEY": "k", "OPENAI_MODEL": "plain"}, "plain"),
         (AZURE, "my-deployment"),
         ({**AZURE, "AZURE_OPENAI_CHAT_MODEL": "newer-name"}, "newer-name"),
+        ({**KEYLESS, "AZURE_OPENAI_DEPLOYMENT": "short-name", "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME": ""}, "short-name"),
         ({**AZURE, "OPENAI_CHAT_MODEL": "ignored without a key"}, "my-deployment"),
         (AZURE | OPENAI, "small-model"),
     ],
@@ -205,10 +236,6 @@ def test_a_given_environment_is_the_only_one(monkeypatch: pytest.MonkeyPatch) ->
         ({"OPENAI_API_KEY": "k"}, "OPENAI_CHAT_MODEL"),
         ({"OPENAI_BASE_URL": "http://localhost:1/v1"}, "OPENAI_API_KEY"),
         ({"OPENAI_MODEL": "m"}, "OPENAI_API_KEY"),
-        (
-            {name: value for name, value in AZURE.items() if name != "AZURE_OPENAI_API_KEY"},
-            "AZURE_OPENAI_API_KEY",
-        ),
         ({"AZURE_OPENAI_API_KEY": "k"}, "AZURE_OPENAI_ENDPOINT"),
         ({**AZURE, "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME": ""}, "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"),
     ],

@@ -139,11 +139,11 @@ class _Turn:
 
         Who called the entity itself gets the agent's own response: a workflow looks for requests in it.
         """
-        if not self._scope.accepted:
-            return response
         if response.created_at is None:  # the entity asks for it
             now = datetime.fromtimestamp(self._scope.sink.runtime.now_ms() / 1000, UTC)
             response.created_at = now.isoformat()
+        if not self._scope.accepted:
+            return response
         for message in response.messages:
             message.contents = [each for each in message.contents if each.type != "function_approval_request"]
         if self._approved is not None:  # the call is in the response of the run that asked

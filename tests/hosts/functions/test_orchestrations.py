@@ -36,7 +36,7 @@ def ask_twice(app: StreamFunctionApp) -> None:
 
 
 @on_agent_loop
-async def test_an_orchestrations_agents_stream() -> None:
+async def test_an_orchestrations_agents_stream(caplog: pytest.LogCaptureFixture) -> None:
     """Each turn is a run; its thread is nobody's, until it is registered for its owner."""
     model = Model([Text("First")], [Text("Second")])
     async with running_site(make_agent(model), extend=ask_twice) as site:
@@ -54,6 +54,7 @@ async def test_an_orchestrations_agents_stream() -> None:
         said = [data["text"] for target, data in await site.events(thread) if target in ("userMessage", "agentMessage")]
         assert said == ["One?", "First", "Two?", "Second"]
         assert model.heard[1] == ["user: One?", "assistant: First", "user: Two?"]
+        assert "created_at" not in caplog.text  # the entity warns of responses that do not say when
 
 
 @on_agent_loop

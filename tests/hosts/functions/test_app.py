@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import azure.durable_functions as df
+import azure.functions as func
 import pytest
 from agent_framework_azurefunctions import AgentFunctionApp
 from agent_framework_durabletask import RunRequest, run_agent_coroutine
@@ -123,6 +125,27 @@ async def test_a_back_office_shows_its_key_as_callers_of_functions_do() -> None:
 
         assert_error(other, 403, "forbidden")
         await site.done("order-66", 2)
+
+
+@on_agent_loop
+async def test_functions_of_ones_own_demand_a_key_beside_ours_that_do_not() -> None:
+    """The app's level is theirs; a durable client comes to them as before."""
+
+    def extend(app: Any) -> None:
+        @app.route(route="own", methods=["GET"])  # type: ignore[untyped-decorator]
+        @app.durable_client_input(client_name="client")  # type: ignore[untyped-decorator]
+        async def own(req: func.HttpRequest, client: Any) -> func.HttpResponse:
+            entity = df.EntityId("dafx-Robot", req.params["thread"])
+            return func.HttpResponse(str((await client.read_entity_state(entity)).entity_exists))
+
+    async with running_site(extend=extend) as site:
+        thread = await site.thread()
+        assert await site.ask(thread) == "Hello there"
+
+        url, key = "/api/own", {"x-functions-key": site.platform.function_key}
+        for params, exists in (({"thread": thread}, "True"), ({"thread": "unknown"}, "False")):
+            assert (await site().get(url, params=params)).status_code == 401
+            assert (await site().get(url, params=params, headers=key)).text == exists
 
 
 @on_agent_loop

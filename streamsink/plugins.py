@@ -219,14 +219,16 @@ def check_workers(manager: pluggy.PluginManager, settings: Settings, environ: Ma
 
     Raises:
         BackendError: the backend is not installed.
-        SettingsError: a setting serves one process only.
+        SettingsError: a setting serves one process only, or is wrong or missing.
     """
     variable = needs_one_process(manager, settings)
     if variable is not None:
         raise SettingsError(variable, _SEVERAL)
     backend = find_backend(manager, settings.backend)
-    if backend.check_workers is not None and backend.settings is not None:
-        backend.check_workers(read(backend.settings, environ))
+    if backend.settings is not None:
+        own = read(backend.settings, environ)  # a wrong variable is told now, and not by each worker
+        if backend.check_workers is not None:
+            backend.check_workers(own)
 
 
 def load_settings(environ: Mapping[str, str], manager: pluggy.PluginManager) -> Settings:

@@ -5,8 +5,9 @@ A settings type is a frozen dataclass whose fields are annotated with the variab
     lease_s: Annotated[float, number("STREAM_LEASE_S", Range(1, 3_600))] = 30
 
 ``read`` fills it from a mapping. Fields without a variable keep their defaults; fields that are settings
-types themselves are read too. Every error names the variable and what it should be, and quotes nothing of its
-value: values may be secrets.
+types themselves are read too. A type refuses in its ``__post_init__`` what does not go together, or is
+missing: whoever reads it is told. Every error names the variable and what it should be, and quotes nothing
+of its value: values may be secrets.
 """
 
 from __future__ import annotations
@@ -153,12 +154,12 @@ def read(settings: type[_T], environ: Mapping[str, str]) -> _T:
 
 def variables(settings: type[Any]) -> Iterator[tuple[Variable, Any]]:
     """Every variable of a settings type, with the default of its field, in the order of the fields."""
-    defaults = settings()
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     for field, hint in get_type_hints(settings, include_extras=True).items():
         if _is_nested(hint):
             yield from variables(hint)
         elif (variable := _variable(hint)) is not None:
-            yield variable, getattr(defaults, field)
+            yield variable, defaults[field]
 
 
 def variable_names(settings: type[Any]) -> frozenset[str]:

@@ -56,6 +56,26 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert read(Outer, {"STREAM_COUNT": "", "STREAM_COLOUR": "  "}) == Outer()
 
 
+@dataclass(frozen=True)
+class Demanding:
+    name: Annotated[str | None, choice("STREAM_NAME", "ann", "bob")] = None
+    inner: Inner = field(default_factory=Inner)
+
+    def __post_init__(self) -> None:
+        if self.name is None:
+            raise SettingsError("STREAM_NAME", "set")
+
+
+def test_a_type_may_refuse_what_is_read_and_its_variables_are_known_all_the_same() -> None:
+    with pytest.raises(SettingsError, match="STREAM_NAME should be set"):
+        read(Demanding, {})
+    assert read(Demanding, {"STREAM_NAME": "ann"}).name == "ann"
+    assert [(each.name, default) for each, default in variables(Demanding)] == [
+        ("STREAM_NAME", None),
+        ("STREAM_PAUSE_S", 2.5),
+    ]
+
+
 def test_the_lowest_value_may_be_nought() -> None:
     assert read(Inner, {"STREAM_PAUSE_S": "0"}).pause_s == 0
 

@@ -229,7 +229,7 @@ def test_the_address_is_announced_once_they_listen(monkeypatch: pytest.MonkeyPat
         ({"STREAM_BACKEND": "memory"}, "STREAM_BACKEND"),
         ({"STREAM_BACKEND": "signalr"}, "STREAM_HISTORY"),
         ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "memory"}, "STREAM_HISTORY"),
-        ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "redis"}, "STREAM_SECRET"),
+        ({"STREAM_BACKEND": "signalr", "STREAM_HISTORY": "redis"}, "STREAM_SIGNALR_CONNECTION_STRING"),
         ({"STREAM_BACKEND": "redis"}, "STREAM_SECRET"),
         ({"STREAM_BACKEND": "redis", "STREAM_STICKY_ROUTING": "yes"}, "STREAM_STICKY_ROUTING"),
     ],

@@ -40,7 +40,7 @@ def signalr_sink(
         client: passed to :class:`SignalRClient`.
 
     Raises:
-        SettingsError: no connection string, a wrong one, or settings that do not go together.
+        SettingsError: settings that do not go together.
         MissingExtraError: azure-identity is needed and not installed.
     """
     options = PublishOptions.from_settings(settings, window_s=_WINDOW_S)
@@ -57,7 +57,7 @@ def signalr_delivery(settings: Settings, own: SignalRSettings, runtime: Runtime,
         client: passed to :class:`SignalRClient`.
 
     Raises:
-        SettingsError, MissingExtraError: as ``signalr_sink``.
+        MissingExtraError: as ``signalr_sink``.
     """
     service = own.service
     credentials = credentials_of(own, service, lambda: runtime.now_ms() / 1000)
@@ -81,17 +81,8 @@ def credentials_of(own: SignalRSettings, service: ConnectionString, clock: Calla
         clock: seconds since 1970.
 
     Raises:
-        SettingsError, MissingExtraError: as ``signalr_sink``.
+        MissingExtraError: azure-identity is needed and not installed.
     """
-    second = own.second_connection_string
     if not isinstance(service.credential, AccessKey):
-        if second is not None:
-            raise SettingsError("STREAM_SIGNALR_SECOND_CONNECTION_STRING", "unset without an AccessKey in the first")
         return EntraCredentials(token_source(service.credential, own.variable), clock=clock)
-    keys = [service.credential.value]
-    if second is not None:
-        if second.endpoint != service.endpoint or not isinstance(second.credential, AccessKey):
-            expected = "the connection string of the same Endpoint with its other AccessKey"
-            raise SettingsError("STREAM_SIGNALR_SECOND_CONNECTION_STRING", expected)
-        keys.append(second.credential.value)
-    return KeyCredentials(KeyRing(keys, clock=clock))
+    return KeyCredentials(KeyRing(own.access_keys, clock=clock))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Final
 
-from streamsink.backends.signalr.connection_string import ConnectionString
+from streamsink.backends.signalr.connection_string import AccessKey, ConnectionString
 from streamsink.backends.signalr.identity_settings import SERVICE_URI, IdentityConnection
 from streamsink.backends.signalr.rest import HUB_NAME
 from streamsink.core.errors import SettingsError
@@ -17,6 +17,7 @@ CONNECTION_STRING: Final = "STREAM_SIGNALR_CONNECTION_STRING"
 TIMEOUT_S: Final = Range(1, 60)
 RETRIES: Final = Range(0, 10)
 
+_SECOND: Final = "STREAM_SIGNALR_SECOND_CONNECTION_STRING"
 # The names that the original sample and the Functions bindings use.
 _BINDINGS_CONNECTION_STRING: Final = "AzureSignalRConnectionString"
 _SAMPLE_HUB: Final = "SIGNALR_HUB_NAME"
@@ -47,6 +48,9 @@ class SignalRSettings:
     sample_hub: the same, under the original sample's name; the other goes first.
     timeout_s: of one request.
     retries: of a request, before it counts as failed.
+
+    Raises:
+        SettingsError: as ``access_keys``.
     """
 
     connection_string: Annotated[ConnectionString | None, _connection_string(CONNECTION_STRING)] = None
@@ -54,13 +58,14 @@ class SignalRSettings:
         None
     )
     bindings_identity: IdentityConnection = field(default_factory=IdentityConnection)
-    second_connection_string: Annotated[
-        ConnectionString | None, _connection_string("STREAM_SIGNALR_SECOND_CONNECTION_STRING")
-    ] = None
+    second_connection_string: Annotated[ConnectionString | None, _connection_string(_SECOND)] = None
     hub: Annotated[str | None, Variable("STREAM_SIGNALR_HUB", _HUB_EXPECTED, _hub)] = None
     sample_hub: Annotated[str | None, Variable(_SAMPLE_HUB, _HUB_EXPECTED, _hub)] = None
     timeout_s: Annotated[float, number("STREAM_SIGNALR_TIMEOUT_S", TIMEOUT_S)] = 5
     retries: Annotated[int, whole("STREAM_SIGNALR_RETRIES", RETRIES)] = 2
+
+    def __post_init__(self) -> None:
+        _ = self.access_keys  # told when the settings are read, and not at a user's first message
 
     @property
     def service(self) -> ConnectionString:
@@ -73,6 +78,24 @@ class SignalRSettings:
         if found is None:
             raise SettingsError(CONNECTION_STRING, "the connection string of your Azure SignalR Service")
         return found
+
+    @property
+    def access_keys(self) -> tuple[bytes, ...]:
+        """The service's keys, the first of which signs; none where an identity calls.
+
+        Raises:
+            SettingsError: as ``service``; or the second connection string is not of the same service.
+        """
+        first, second = self.service, self.second_connection_string
+        if not isinstance(first.credential, AccessKey):
+            if second is not None:
+                raise SettingsError(_SECOND, "unset without an AccessKey in the first")
+            return ()
+        if second is None:
+            return (first.credential.value,)
+        if second.endpoint != first.endpoint or not isinstance(second.credential, AccessKey):
+            raise SettingsError(_SECOND, "the connection string of the same Endpoint with its other AccessKey")
+        return (first.credential.value, second.credential.value)
 
     @property
     def variable(self) -> str:

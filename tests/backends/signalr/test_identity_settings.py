@@ -72,7 +72,7 @@ def test_clients_and_the_rest_api_may_be_elsewhere() -> None:
 )
 def test_what_is_wrong_is_named(parts: dict[str, str], variable: str) -> None:
     with pytest.raises(SettingsError, match=f"AzureSignalRConnectionString__{variable}"):
-        _ = settings(**parts).service
+        settings(**parts)
 
 
 def test_a_connection_string_goes_first() -> None:
@@ -80,7 +80,12 @@ def test_a_connection_string_goes_first() -> None:
     own = read(SignalRSettings, environ)
 
     assert (own.service.endpoint, own.variable) == (HOST, "AzureSignalRConnectionString")
-    assert settings(clientId="c", serverEndpoint="https://a.test").bindings_identity.connection is None
+
+
+def test_without_a_uri_there_is_no_service() -> None:
+    """What is left of an identity names none; refused when it is read."""
+    with pytest.raises(SettingsError, match="STREAM_SIGNALR_CONNECTION_STRING"):
+        settings(clientId="c", serverEndpoint="https://a.test")
 
 
 def test_the_settings_of_a_functions_app_are_known() -> None:

@@ -46,6 +46,14 @@ def without(environ: Mapping[str, str], *names: str) -> dict[str, str]:
         pytest.param(without(SIGNALR, "STREAM_SECRET"), ("STREAM_SECRET",), id="no secret"),
         pytest.param({**SIGNALR, "STREAM_TYPO": "x"}, ("STREAM_TYPO",), id="unknown"),
         pytest.param({**SIGNALR, "AzureSignalRConnectionString": "x"}, ("AzureSignalRConnectionString",), id="wrong"),
+        pytest.param(
+            without(SIGNALR, "AzureSignalRConnectionString"), ("STREAM_SIGNALR_CONNECTION_STRING",), id="no service"
+        ),
+        pytest.param(
+            {**SIGNALR, "STREAM_SIGNALR_SECOND_CONNECTION_STRING": CONNECTION.replace("example", "other")},
+            ("STREAM_SIGNALR_SECOND_CONNECTION_STRING",),
+            id="keys of two services",
+        ),
         pytest.param(REDIS, ("STREAM_GATEWAY_URL", "streamsink gateway"), id="redis without gateway"),
         pytest.param({**SIGNALR, **AZURE}, ("STREAM_HISTORY", "`redis`", "`none`"), id="memory on Azure"),
         pytest.param(

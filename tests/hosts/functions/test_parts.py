@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib.util
+import runpy
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from agent_framework import AgentResponse, Message
+from agent_framework_durabletask import DurableAgentState, DurableAgentStateResponse
+from azure.durable_functions.models.EntityStateResponse import EntityStateResponse
 
-from streamsink.core.errors import BusyError, UnavailableError
+from streamsink.core.errors import BusyError, MissingExtraError, UnavailableError
 from streamsink.core.events import Terminal
 from streamsink.core.runs import RunRequest
+from streamsink.hosts import functions
 from streamsink.hosts.functions.agent_loop import AgentLoop, on_loop
 from streamsink.hosts.functions.durable import Entities, current_entities, reaching
 from streamsink.hosts.functions.open_runs import OpenRuns
@@ -23,6 +29,8 @@ from tests.hosts.attempt_support import memory_sink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from azure.durable_functions import EntityId
 
     from streamsink.core.sink import StreamSink
 
@@ -115,6 +123,40 @@ def test_entities_are_reached_from_requests_only() -> None:
         current_entities()
     with reaching(entities):
         assert current_entities() is entities
+
+
+class Memory(Client):
+    """An entity's state, as the durable client reads it."""
+
+    def __init__(self, state: object) -> None:
+        self.state = state
+
+    async def read_entity_state(self, entity: EntityId) -> EntityStateResponse:
+        return EntityStateResponse(self.state is not None, self.state)
+
+
+@pytest.mark.parametrize("correlation_id", ["mine", "another"])
+async def test_an_entity_remembers_the_responses_of_its_runs(correlation_id: str) -> None:
+    state = DurableAgentState()
+    answer = AgentResponse(messages=[Message("assistant", ["Hello"])], created_at="2026-01-01T00:00:00+00:00")
+    state.data.conversation_history.append(DurableAgentStateResponse.from_run_response("mine", answer))
+    entities = Entities(Memory(state.to_dict()), asyncio.get_running_loop())
+
+    found = await entities.response("Robot", "t", correlation_id)
+
+    assert (found and found.text) == ("Hello" if correlation_id == "mine" else None)
+
+
+@pytest.mark.parametrize("state", [None, "of another app"])
+async def test_an_entity_that_does_not_exist_remembers_nothing(state: object) -> None:
+    assert await Entities(Memory(state), asyncio.get_running_loop()).response("Robot", "t", "mine") is None
+
+
+def test_what_is_missing_is_said_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(MissingExtraError, match=r"streamsink\[functions\]"):
+        runpy.run_path(str(functions.__file__))
 
 
 async def open_run(sink: StreamSink, runs: OpenRuns, user: str, name: str) -> None:

@@ -138,10 +138,10 @@ def test_the_package_does_not_need_its_demonstration_or_its_test_helpers(module:
     assert not {name for name in imports(module) if name.startswith("streamsink.testing")}
 
 
-def test_a_publisher_needs_no_extra() -> None:
-    """What ``import streamsink`` loads is in the package's own dependencies."""
+def needed_by(*modules: str) -> set[str]:
+    """The packages of others that modules import, and those that they import, wherever in them."""
     seen: set[str] = set()
-    waiting = ["streamsink"]
+    waiting = list(modules)
     foreign: set[str] = set()
     while waiting:
         module = waiting.pop()
@@ -151,5 +151,22 @@ def test_a_publisher_needs_no_extra() -> None:
         names = imports(module)
         waiting += [name for name in names if name in MODULES]
         foreign |= {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"streamsink"}
+    return foreign
 
-    assert foreign <= {"jwt", "msgspec", "pluggy"}
+
+def test_a_publisher_needs_no_extra() -> None:
+    """What ``import streamsink`` loads is in the package's own dependencies."""
+    assert needed_by("streamsink") <= {"jwt", "msgspec", "pluggy"}
+
+
+def test_azure_functions_need_no_server() -> None:
+    """Nothing of the ASGI host's extra is on the platform."""
+    needed = needed_by(
+        "streamsink.hosts.functions",
+        "streamsink.backends.signalr.factory",
+        "streamsink.backends.redis.factory",
+        "streamsink.demo.travel_planner",
+    )
+
+    assert {"azure", "httpx", "redis"} <= needed
+    assert not needed & {"click", "starlette", "uvicorn"}

@@ -98,7 +98,7 @@ class Times:
     redelivery_s: Annotated[float, number("STREAM_REDELIVERY_S", UP_TO_A_DAY_S)] = 600
     lease_s: Annotated[float, number("STREAM_LEASE_S", UP_TO_AN_HOUR_S)] = 30
     drain_s: Annotated[float, number("STREAM_DRAIN_S", GRACE_S)] = 10
-    wait_s: Annotated[float, number("STREAM_WAIT_S", UP_TO_AN_HOUR_S)] = 230
+    wait_s: Annotated[float, number("STREAM_WAIT_S", UP_TO_AN_HOUR_S)] = 220
     token_lifetime_s: Annotated[int, whole("STREAM_TOKEN_LIFETIME_S", TOKEN_LIFETIME_S)] = 3_600
 
 

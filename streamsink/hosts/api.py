@@ -49,7 +49,7 @@ class Services:
     host: AgentHost
     thread_ids: ThreadIds
     authorize: Authorize
-    wait_s: float = 230.0
+    wait_s: float = 220.0
     max_prompt_chars: int = 32_000
     queue_limit: int = 8
     queue_timeout_s: float = 300.0

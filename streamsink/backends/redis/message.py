@@ -1,6 +1,6 @@
-"""A published batch as bytes: consecutive events as a MessagePack array, each ``[target, body, epoch, seq]``. Sans-IO.
+"""A published batch as bytes: consecutive events as a MessagePack array, each ``[target, JSON, epoch, seq]``. Sans-IO.
 
-The scripts write it (``lua/lib.lua``), and C reads it; bodies are bytes that nobody parses on the way to a client.
+The scripts write it (``lua/lib.lua``), and C reads it; their JSON is bytes that nobody parses on the way to a client.
 """
 
 from __future__ import annotations

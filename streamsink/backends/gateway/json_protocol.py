@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.json_events import RECORD_SEPARATOR, JsonEvents
 from streamsink.backends.gateway.messages import HubMessage, Ping, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from streamsink.core.events import Event
 
 __all__ = ["JSON", "RECORD_SEPARATOR", "JsonDecoder", "JsonProtocol", "decode"]
-
-RECORD_SEPARATOR: Final = b"\x1e"
 
 _KNOWN_TYPES: Final = range(1, 8)
 
@@ -109,11 +108,15 @@ class JsonProtocol:
         """One message."""
         return Frame(_encode(message) + RECORD_SEPARATOR, is_text=True)
 
-    def events(self, events: Sequence[Event]) -> Frame:
-        """One invocation per event: their JSON between constant bytes, copied once."""
+    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+        """One invocation per event: its JSON between constant bytes, copied once at most."""
         parts: list[bytes] = []
-        for event in events:
-            parts += (_invocation_head(event.target), event.json, _INVOCATION_TAIL)
+        for batch in batches:
+            if type(batch) is JsonEvents:
+                parts.append(batch.records)
+            else:
+                for event in batch:
+                    parts += (_invocation_head(event.target), event.json, _INVOCATION_TAIL)
         return Frame(b"".join(parts), is_text=True)
 
 

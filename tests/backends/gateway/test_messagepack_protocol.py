@@ -237,7 +237,7 @@ def test_events_become_invocations_in_one_frame() -> None:
     """Check 38: no invocation id, always arguments, whole messages."""
     events = [make_event(1, text="ü"), make_event(2, target='we"ird', data={"list": [1.5, None, True]})]
 
-    frame = MESSAGE_PACK.events(events)
+    frame = MESSAGE_PACK.frame([events])
 
     assert not frame.is_text
     assert feed([frame.payload]) == [Invocation(event.target, [json.loads(event.json)]) for event in events]
@@ -247,7 +247,7 @@ def test_events_become_invocations_in_one_frame() -> None:
 def test_integers_that_messagepack_does_not_have_become_floats() -> None:
     body = b'{"a":[18446744073709551616,{"b":-9223372036854775809}],"c":%s,"d":18446744073709551615}' % (b"1" * 400)
 
-    (message,) = feed([MESSAGE_PACK.events([Record("T", body).at("1", 1)]).payload])
+    (message,) = feed([MESSAGE_PACK.frame([[Record("T", body).at("1", 1)]]).payload])
 
     assert isinstance(message, Invocation)
     (data,) = message.arguments

@@ -32,7 +32,7 @@ class Group:
     """Who hears what is published, and what is to be heard at the end of this loop turn."""
 
     followers: set[Follower] = field(default_factory=set)
-    waiting: tuple[Iterable[Event], ...] = ()
+    waiting: list[Iterable[Event]] | None = None
     _members: dict[str, Member] = field(default_factory=dict)
     _listed: tuple[Member, ...] | None = ()
 

@@ -155,11 +155,12 @@ class Hub:
         there = self._groups.get(group)
         if there is None:
             return
-        if there.waiting:
-            there.waiting += (events,)
-        else:
-            there.waiting = (events,)
+        waiting = there.waiting
+        if waiting is None:
+            there.waiting = [events]
             self._turn.add(there)
+        else:
+            waiting.append(events)
 
     def flush(self) -> None:
         """Send what waits for the end of the loop turn now."""
@@ -199,8 +200,8 @@ class Hub:
             self._write_waiting(there)
 
     def _write_waiting(self, there: Group) -> int:
-        batches, there.waiting = there.waiting, ()
-        if not batches:  # sent already
+        batches, there.waiting = there.waiting, None
+        if batches is None:  # sent already
             return 0
         if there.followers:
             for follower in there.followers:

@@ -168,10 +168,13 @@ class _Feed:
     def on_message(self, payload: bytes) -> None:
         """A batch was published, or the thread is no more."""
         feeds, thread = self._feeds, self.thread
-        if payload == DELETED:
+        try:
+            events = decode(payload)
+        except ValueError:
+            if payload != DELETED:
+                raise
             feeds.dissolve(thread)
             return
-        events = decode(payload)
         if events.first != (self.seq + 1 if events.epoch == self.epoch else 1) and self.epoch:
             feeds.mend(self)
         if not feeds.behind or thread not in feeds.behind:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_framework import AgentResponseUpdate, AgentSession, ResponseStream, SupportsAgentRun
+from agent_framework import ResponseStream
 
 from streamsink.core.runs import RunRequest
 from streamsink.hosts.attempt import Attempt, RunScope, current_scope, run_scope
+from streamsink.hosts.delegating_agent import DelegatingAgent
 
 if TYPE_CHECKING:
+    from agent_framework import AgentResponseUpdate, AgentSession, SupportsAgentRun
+
     from streamsink.core.sink import StreamSink
 
 __all__ = ["RunScope", "StreamingAgent", "run_scope"]
 
 
-class StreamingAgent:
+class StreamingAgent(DelegatingAgent):
     """An agent (``SupportsAgentRun``) that publishes what the wrapped agent does.
 
     The run is the one of the surrounding ``run_scope``; without one, a new run on the thread that the session's id
@@ -34,30 +37,13 @@ class StreamingAgent:
     """
 
     def __init__(self, inner: SupportsAgentRun, sink: StreamSink, *, time_limit_s: float | None = None) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._sink = sink
         self._time_limit_s = time_limit_s
-        self.id: str = inner.id
-        self.name: str | None = inner.name
-        self.description: str | None = inner.description
-
-    def create_session(self, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent."""
-        return self.inner.create_session(session_id=session_id)
-
-    def get_session(self, service_session_id: Any, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent that its service keeps."""
-        return self.inner.get_session(service_session_id, session_id=session_id)
 
     def run(
-        self,
-        messages: Any = None,
-        *,
-        stream: bool = False,
-        session: AgentSession | None = None,
-        **kwargs: Any,
+        self, messages: Any = None, *, stream: bool = False, session: AgentSession | None = None, **kwargs: Any
     ) -> Any:
-        """As ``SupportsAgentRun.run``."""
         scope = current_scope() or self._scope_of(session)
         if scope is None:
             return self.inner.run(messages, stream=stream, session=session, **kwargs)  # type: ignore[call-overload]

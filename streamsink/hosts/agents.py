@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_framework import ResponseStream
+from agent_framework import ResponseStream, WorkflowAgent
 
+from streamsink.core.errors import SettingsError
 from streamsink.core.runs import RunRequest
 from streamsink.hosts.attempt import Attempt, RunScope, current_scope, run_scope
 from streamsink.hosts.delegating_agent import DelegatingAgent
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from streamsink.core.sink import StreamSink
 
-__all__ = ["RunScope", "StreamingAgent", "run_scope"]
+__all__ = ["RunScope", "StreamingAgent", "check_shareable", "run_scope"]
 
 
 class StreamingAgent(DelegatingAgent):
@@ -57,6 +58,20 @@ class StreamingAgent(DelegatingAgent):
             return None
         name = self.name or self.id
         return RunScope(session.session_id, RunRequest(correlation_id=self._sink.runtime.new_id(), agent_name=name))
+
+
+def check_shareable(agent: object) -> None:
+    """Whether people may be offered an agent.
+
+    Raises:
+        SettingsError: it has one memory for all conversations (agent-framework-core 1.23.0): one would hear another.
+    """
+    if isinstance(agent, WorkflowAgent):
+        raise SettingsError(
+            "AGENTS",
+            f"agents that conversations can share: in the workflow behind {agent.name or agent.id!r} one hears what "
+            'was said in another; "A workflow" in docs/publishing.md offers a workflow of its own for each run',
+        )
 
 
 async def _ignore(update: AgentResponseUpdate) -> None:

@@ -7,9 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from agent_framework import Executor, Message, WorkflowBuilder, WorkflowContext, handler, response_handler, tool
 
+from streamsink.core.errors import SettingsError
+from streamsink.core.settings import Settings
 from streamsink.demo.scripted import Pause, Text, ToolCall
+from streamsink.hosts.asgi import StreamApp
 from streamsink.testing.clock import virtual_time
 
 from .contract_control import approve, asked
@@ -107,16 +111,19 @@ async def test_a_workflow_does_not_wait_for_information() -> None:
         assert "agentApproval" not in {target for target, _ in events}
 
 
-@virtual_time
 async def test_the_frameworks_own_agent_is_one_conversation_for_all() -> None:
-    """Why the page offers another: should this fail one day, the page can say something simpler."""
-    model = Model([Text("One")], [ToolCall("send", {"name": "Bo"})])
-    agent = one_agent(model, tools=[send])().as_agent(name="Letters")
-    async with running_site(agent) as site:
-        for prompt in ("a secret", "Send it"):
-            await site.ask(await site.thread(), prompt, agent="Letters")
-        late = await site.thread()
-        await site.run(late, agent="Letters")
+    """Why it is refused: should this fail one day, the page can say something simpler."""
+    model = Model([Text("One")], [Text("Two")])
+    agent = one_agent(model)().as_agent(name="Letters")
 
-        assert model.heard[1] == ["user: a secret", "assistant: One", "user: Send it"]
-        assert await site.done(late) == [("failed", "agent_error")]
+    for prompt in ("a secret", "Hi"):
+        await agent.run(prompt, session=agent.create_session())
+
+    assert model.heard[1] == ["user: a secret", "assistant: One", "user: Hi"]
+
+
+def test_the_frameworks_own_agent_is_refused() -> None:
+    agent = one_agent(Model([]))().as_agent(name="Letters")
+
+    with pytest.raises(SettingsError, match=r"'Letters' one hears what was said in another.*docs/publishing\.md"):
+        StreamApp([agent], settings=Settings())

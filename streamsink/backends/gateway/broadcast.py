@@ -1,4 +1,4 @@
-"""What goes to members of groups: framed once per protocol, when a loop turn ends, never to so many that others wait."""
+"""What goes to members of groups: framed once per protocol, as a loop turn ends, to so many that nobody else waits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""How the publisher's process reaches a gateway without Redis: length-prefixed records on a loopback connection.
+"""How the publisher's process reaches a gateway without Redis: what is sent at once is one message on a loopback
+connection, length-prefixed, of many records.
 
-The floor and ours read it with the same code, in C as far as may be, so that what differs between them is what they do
-with an event.
+The floor and ours read it with the same code, a message in one call of C, so that what differs between them is what
+they do with an event.
 Gateways that read from Redis are only told of members through it.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 SIZE = struct.Struct("!I")
+ARRAY = struct.Struct("!BI")
 EVENTS, JOIN, STATS = range(3)
 
 
@@ -38,17 +40,22 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     member: str = ""
 
 
-_decode = msgspec.msgpack.Decoder(Record).decode
+_decode = msgspec.msgpack.Decoder(list[Record]).decode
 
 
 def record(kind: int, group: str = "", events: Sequence[Event] = (), member: str = "") -> bytes:
-    """One record as bytes."""
-    data = msgspec.msgpack.encode(Record(kind, group, list(events), member))
-    return SIZE.pack(len(data)) + data
+    """One record, for a message."""
+    return msgspec.msgpack.encode(Record(kind, group, list(events), member))
+
+
+def message(records: Sequence[bytes]) -> bytes:
+    """Records that are sent at once."""
+    data = b"".join(records)
+    return SIZE.pack(5 + len(data)) + ARRAY.pack(0xDD, len(records)) + data
 
 
 class FeedProtocol(asyncio.Protocol):
-    """Reads records.
+    """Reads messages.
 
     Args:
         on_events: group, events.
@@ -63,28 +70,38 @@ class FeedProtocol(asyncio.Protocol):
         stats: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
         self._on_events, self._on_join, self._stats = on_events, on_join, stats
-        self._tail = b""
+        self._parts: list[bytes] = []
+        self._wanted = SIZE.size
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._tail:
-            data = self._tail + data
-        place, end, on_events, unpack = 0, len(data), self._on_events, SIZE.unpack_from
-        while end - place >= 4:
-            stop = place + 4 + unpack(data, place)[0]
-            if stop > end:
+        self._parts.append(data)
+        self._wanted -= len(data)
+        if self._wanted > 0:
+            return
+        data, place = b"".join(self._parts), 0
+        while len(data) >= place + SIZE.size:
+            stop = place + SIZE.size + SIZE.unpack_from(data, place)[0]
+            if len(data) < stop:
                 break
-            read = _decode(data[place + 4 : stop])
+            self._take(_decode(data[place + SIZE.size : stop]))
+            place = stop
+        else:
+            stop = place + SIZE.size
+        self._parts = [data[place:]]
+        self._wanted = stop - len(data)
+
+    def _take(self, records: list[Record]) -> None:
+        on_events = self._on_events
+        for read in records:
             if read.kind == EVENTS:
                 on_events(read.group, read.events)
             elif read.kind == JOIN:
                 self._on_join(read.group, read.member)
             else:
                 self._answering = asyncio.ensure_future(self._answer())
-            place = stop
-        self._tail = data[place:]
 
     async def _answer(self) -> None:
         self._transport.write(json.dumps(await self._stats()).encode() + b"\n")  # type: ignore[attr-defined]

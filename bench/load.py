@@ -184,9 +184,8 @@ def _negotiate(port: int, auth: str, count: int) -> list[tuple[str, str]]:
 
 def _join(port: int, pairs: list[tuple[str, str]]) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        for group, connection_id in pairs:
-            connection.sendall(feed.record(feed.JOIN, group, member=connection_id))
-        connection.sendall(feed.record(feed.STATS))
+        joins = [feed.record(feed.JOIN, group, member=connection_id) for group, connection_id in pairs]
+        connection.sendall(feed.message([*joins, feed.record(feed.STATS)]))
         connection.recv(65_536)
 
 

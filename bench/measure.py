@@ -127,7 +127,7 @@ class Session:
         if not self.feed:
             return {}
         with socket.create_connection(("127.0.0.1", self.feed)) as connection:
-            connection.sendall(feed.record(feed.STATS))
+            connection.sendall(feed.message([feed.record(feed.STATS)]))
             found: dict[str, Any] = json.loads(connection.recv(65_536))
         return found
 

@@ -48,7 +48,12 @@ class _Stream(Outlet):
         self._socket.sendall(b"".join(encoded))
 
 
-class FeedOutlet(_Stream):
+class _Feed(_Stream):
+    async def send(self, encoded: list[Any]) -> None:
+        await super().send([feed.message(encoded)])
+
+
+class FeedOutlet(_Feed):
     """Ours: events."""
 
     def encode(self, group: str, event: Event) -> bytes:
@@ -58,7 +63,7 @@ class FeedOutlet(_Stream):
         return [feed.record(feed.EVENTS, group, events)]
 
 
-class FloorOutlet(_Stream):
+class FloorOutlet(_Feed):
     """The floor: what its clients receive, ready made."""
 
     def encode(self, group: str, event: Event) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import report
-from bench.feed import EVENTS, JOIN, FeedProtocol, record
+from bench.feed import EVENTS, JOIN, FeedProtocol, message, record
 from bench.measure import Figures
 from streamsink.core.events import Event
 
@@ -33,7 +33,8 @@ class Reader:
 def test_records_are_read_back_however_they_were_cut(data: st.DataObject) -> None:
     reader = Reader()
     events = [Event("t", b"{}", "17", 5), Event("t", b'{"a":1}', "17", 6)]
-    stream = record(EVENTS, "g", events[:1]) + record(EVENTS, "h", events) + record(JOIN, "g", member="c1")
+    first = message([record(EVENTS, "g", events[:1]), record(EVENTS, "h", events)])
+    stream = first + message([]) + message([record(JOIN, "g", member="c1")])
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
 
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):

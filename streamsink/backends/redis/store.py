@@ -29,6 +29,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from streamsink.backends.redis.endpoint import tls_failure
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
@@ -285,4 +286,4 @@ def _reason(error: Exception) -> str:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return f"{reason} ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else reason
-    return "Redis cannot be reached"
+    return tls_failure(error) or "Redis cannot be reached"

@@ -34,7 +34,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self, greeting: clients.Greeting, request: bytes, tally: Tally) -> None:
         self._steps = [(b"\r\n\r\n", ""), *greeting.steps]
-        self._event, self._number = greeting.event, greeting.number
+        self._event = greeting.event
         self._request = request
         self._tally = tally
         self._tail = b""
@@ -60,7 +60,7 @@ class Client(asyncio.Protocol):
         for match in self._event.finditer(data):
             end = match.end()
             count += 1
-            self._check(self._number(match["seq"]))
+            self._check(int(match["seq"]))
             if self._tally.latencies is not None:
                 self._tally.latencies.append(time.monotonic_ns() - int(match["t"]))
         self._tail = data[end:] if end or len(data) < 4096 else data[-64:]

@@ -50,7 +50,7 @@ class Echo(asyncio.Protocol):
 
 
 def publish(group: str, events: list[Event]) -> None:
-    frame = data_frame(events[0].body, TEXT)
+    frame = data_frame(events[0].json, TEXT)
     for transport in GROUPS.get(group, ()):
         transport.write(frame)
 

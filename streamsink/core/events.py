@@ -1,7 +1,7 @@
 """Records, events and their envelope (docs/protocol.md).
 
-A producer encodes a record once; the timeline gives it its place; everybody after that splices, shares and
-forwards the same bytes.
+A producer encodes a record once; the timeline splices its place in, once; everybody after that shares and forwards
+the same bytes.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class Record:
     body: bytes
 
     def at(self, epoch: str, seq: int) -> Event:
-        """The event that this record is at that place."""
-        return Event(self.target, self.body, epoch, seq)
+        """The event that this record is at that place: its body with ``seq`` and ``epoch`` spliced in at the end."""
+        json = b'%b,"seq":%d,"epoch":"%b"}' % (self.body[:-1], seq, epoch.encode())
+        return Event(self.target, json, epoch, seq)
 
 
 class Event(_Struct, frozen=True, array_like=True, gc=False):
@@ -80,13 +81,13 @@ class Event(_Struct, frozen=True, array_like=True, gc=False):
 
     Args:
         target: the SignalR target.
-        body: as in :class:`Record`.
+        json: the JSON object as clients see it: the record's, then its place. Everybody forwards these bytes.
         epoch: decimal milliseconds, or ``<correlation id>.<attempt>`` where no history is kept.
         seq: from 1, without holes inside the epoch.
     """
 
     target: str
-    body: bytes
+    json: bytes
     epoch: str
     seq: int
 
@@ -94,10 +95,6 @@ class Event(_Struct, frozen=True, array_like=True, gc=False):
     def cursor(self) -> str:
         """The place of this event, as clients send it back."""
         return f"{self.epoch}:{self.seq}"
-
-    def json(self) -> bytes:
-        """The event's JSON object as clients see it: the body with ``seq`` and ``epoch`` spliced in at its end."""
-        return b'%b,"seq":%d,"epoch":"%b"}' % (self.body[:-1], self.seq, self.epoch.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Replay:
     def to_json(self) -> msgspec.Raw:
         """The answer as JSON, spliced from the events' own bytes."""
         events = b",".join(
-            b'{"target":%b,"data":%b}' % (msgspec.json.encode(event.target), event.json()) for event in self.events
+            b'{"target":%b,"data":%b}' % (msgspec.json.encode(event.target), event.json) for event in self.events
         )
         return msgspec.Raw(
             b'{"cursor":%b,"reset":%b,"snapshot":%b,"events":[%b],"more":%b}'
@@ -121,7 +121,7 @@ async def write_snapshot(timeline: Timeline, thread: str) -> bool:
         if page.gone:  # the store has lost what was folded so far
             conversation = Conversation()
         for event in page.events:
-            conversation.apply(event.target, msgspec.json.decode(event.json()))
+            conversation.apply(event.target, msgspec.json.decode(event.json))
         cursor = Cursor.parse(page.events[-1].cursor)
         page = await _read(timeline, thread, cursor)
     if cursor is None or (old is not None and cursor == old.cursor):

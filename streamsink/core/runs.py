@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from streamsink.core.cursor import Cursor
@@ -128,6 +128,7 @@ class Appended:
         count: how many records it has.
         cancel: somebody wants the run to end.
         repeated: the batch had been appended before; these are its old places.
+        placed: its events, if the timeline has made them.
     """
 
     epoch: str
@@ -135,6 +136,7 @@ class Appended:
     count: int
     cancel: bool = False
     repeated: bool = False
+    placed: tuple[Event, ...] = field(default=(), repr=False)
 
     @property
     def cursor(self) -> Cursor | None:
@@ -145,7 +147,7 @@ class Appended:
 
     def events(self, records: Sequence[Record]) -> tuple[Event, ...]:
         """The batch's records at their places."""
-        return tuple(record.at(self.epoch, self.first_seq + i) for i, record in enumerate(records))
+        return self.placed or tuple(record.at(self.epoch, self.first_seq + i) for i, record in enumerate(records))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,4 +116,4 @@ def _reset(replay: Replay) -> bytes:
 
 
 def _frame(event: Event) -> bytes:
-    return b"event: %b\ndata: %b\nid: %b\n\n" % (event.target.encode(), event.json(), event.cursor.encode())
+    return b"event: %b\ndata: %b\nid: %b\n\n" % (event.target.encode(), event.json, event.cursor.encode())

@@ -60,7 +60,7 @@ class _Upgrade(asyncio.Protocol, ABC):
         """Who takes sockets now."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._successor is not None:
@@ -92,8 +92,8 @@ class _Upgrade(asyncio.Protocol, ABC):
         takes = self.find()
         if takes is None or not takes.takes_socket(_path(data)):
             return WebSocketsSansIOProtocol(config, server_state, app_state)
-        protocol = takes.socket_protocol(cast(Any, server_state.connections.discard))
-        server_state.connections.add(cast(Any, protocol))  # uvicorn ends it by ``shutdown()``, and waits for it
+        protocol = takes.socket_protocol(cast("Any", server_state.connections.discard))
+        server_state.connections.add(cast("Any", protocol))  # uvicorn ends it by ``shutdown()``, and waits for it
         return protocol
 
 

@@ -128,7 +128,7 @@ def place(appended: Appended) -> Cursor:
 
 def numbers(events: Iterable[Any]) -> list[int]:
     """What ``records`` said, out of events from a timeline or from a client."""
-    decoded = [event.data if hasattr(event, "data") else msgspec.json.decode(event.json()) for event in events]
+    decoded = [event.data if hasattr(event, "data") else msgspec.json.decode(event.json) for event in events]
     return [data["data"] for data in decoded if "data" in data]
 
 
@@ -143,7 +143,7 @@ async def conversation(sink: StreamSink, thread: str) -> dict[str, Any]:
             parts.append(replay.snapshot)
             state = Conversation.from_parts(tuple(parts))
         for event in replay.events:
-            state.apply(event.target, msgspec.json.decode(event.json()))
+            state.apply(event.target, msgspec.json.decode(event.json))
     return state.state
 
 

@@ -47,7 +47,7 @@ async def a_failing_body_is_one_failure(make: MakeSubject) -> None:
         state = await subject.conversation("t")
 
         assert (state["runs"][0]["status"], texts_of(state)) == ("failed", ["half"])
-        assert b"a secret" not in b"".join(event.body for event in await subject.events("t"))
+        assert b"a secret" not in b"".join(event.json for event in await subject.events("t"))
 
 
 async def _fail_half_way(sink: StreamSink) -> None:

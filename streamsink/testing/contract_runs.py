@@ -21,7 +21,7 @@ DONE = Terminal("completed", response=b'{"text":"x","response":{}}')
 
 async def terminals(subject: Subject, thread: str) -> list[tuple[str, str | None]]:
     """Status and error code of every ``agentDone``."""
-    done = [msgspec.json.decode(event.json()) for event in await subject.events(thread) if event.target == "agentDone"]
+    done = [msgspec.json.decode(event.json) for event in await subject.events(thread) if event.target == "agentDone"]
     return [(data["status"], data.get("error", {}).get("code")) for data in done]
 
 

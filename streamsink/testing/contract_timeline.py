@@ -94,7 +94,7 @@ async def two_producers_share_a_thread(make: MakeSubject) -> None:
 
         events = await subject.events("t")
         for name in ("r1", "r2"):
-            assert numbers(event for event in events if f'"{name}"'.encode() in event.body) == list(range(1, 26))
+            assert numbers(event for event in events if f'"{name}"'.encode() in event.json) == list(range(1, 26))
         _assert_no_holes(events)
 
 

@@ -38,7 +38,7 @@ async def serving(
         lifespan="on" if lifespan else "off",
         log_level="warning",
         access_log=False,
-        ws=cast(Any, ws),
+        ws=cast("Any", ws),
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=grace_s,
     )

@@ -70,7 +70,7 @@ class Subject(ABC):
             return await conversation(self.sink, thread)
         seen = Conversation()
         for event in await self.events(thread):
-            seen.apply(event.target, msgspec.json.decode(event.json()))
+            seen.apply(event.target, msgspec.json.decode(event.json))
         return seen.state
 
     async def lose(self, thread: str, after: Cursor) -> bool:

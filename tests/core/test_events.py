@@ -35,13 +35,16 @@ def test_a_record_may_have_no_members_of_its_own() -> None:
 def test_an_event_ends_with_its_place(own: dict[str, Any]) -> None:
     event = ENVELOPE.record(AGENT_MESSAGE, attempt=2, at_ms=17, fields=own).at("1700", 42)
 
-    data = msgspec.json.decode(event.json())
+    data = msgspec.json.decode(event.json)
     assert data == {**SHARED, "attempt": 2, "at": 17, **own, "seq": 42, "epoch": "1700"}
     assert list(data)[-2:] == ["seq", "epoch"]
 
 
 def test_an_event_knows_its_cursor() -> None:
-    assert Record("x", b'{"a":1}').at("1700", 42) == Event("x", b'{"a":1}', "1700", 42)
+    event = Record("x", b'{"a":1}').at("1700", 42)
+
+    assert event == Event("x", b'{"a":1,"seq":42,"epoch":"1700"}', "1700", 42)
+    assert event.cursor == "1700:42"
     assert Record("x", b'{"a":1}').at("c1.3", 42).cursor == "c1.3:42"
 
 

@@ -706,7 +706,7 @@ def test_cancelled_at_any_turn_a_run_loses_nothing_and_leaves_nothing(lost_repli
 
         events = left.get("t", ())
         ends = [event.target for event in events].count("agentDone")
-        texts = [msgspec.json.decode(event.body)["text"] for event in events if event.target == "agentMessage"]
+        texts = [msgspec.json.decode(event.json)["text"] for event in events if event.target == "agentMessage"]
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert ends == (1 if said else min(ends, 1))
         assert "".join(texts) == "".join(said)

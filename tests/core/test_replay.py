@@ -15,7 +15,7 @@ from streamsink.core import replay
 from streamsink.core.conversation import Conversation
 from streamsink.core.cursor import Cursor
 from streamsink.core.errors import InvalidRequestError, ThreadDeletedError
-from streamsink.core.events import Event
+from streamsink.core.events import Event, Record
 from streamsink.core.replay import Replay, read_replay, write_snapshot
 from streamsink.testing.checking import batch, request
 from streamsink.testing.clock import virtual_time
@@ -57,7 +57,7 @@ class Reader:
     def state(self) -> dict[str, Any]:
         conversation = Conversation.from_parts(self._parts)
         for event in self._events:
-            conversation.apply(event.target, msgspec.json.decode(event.json()))
+            conversation.apply(event.target, msgspec.json.decode(event.json))
         return conversation.state
 
 
@@ -81,7 +81,7 @@ class Story:
 
     def _note(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            self.everything.apply(event.target, msgspec.json.decode(event.json()))
+            self.everything.apply(event.target, msgspec.json.decode(event.json))
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ async def test_a_snapshot_of_what_was_lost_is_made_anew() -> None:
 
 
 def test_an_answer_as_json() -> None:
-    event = Event("agentCustom", b'{"a":1}', "17", 2)
+    event = Record("agentCustom", b'{"a":1}').at("17", 2)
     full = Replay("17:2", reset=True, snapshot=b'{"version":1}', events=(event, event), more=True)
 
     empty = msgspec.json.decode(msgspec.json.encode(Replay("").to_json()))

@@ -188,7 +188,7 @@ async def running_site(
 async def events_of(sink: StreamSink, thread: str) -> list[tuple[str, dict[str, Any]]]:
     """Target and data of every event of a thread."""
     page = await sink.read(thread, None, limit=100_000, max_bytes=100_000_000)
-    return [(event.target, msgspec.json.decode(event.json())) for event in page.events]
+    return [(event.target, msgspec.json.decode(event.json)) for event in page.events]
 
 
 def ends(events: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, str | None]]:

@@ -148,7 +148,7 @@ class World:
     async def events(self, thread: str = "t") -> list[dict[str, Any]]:
         """The thread's events, each with its target."""
         stored = await events_of(self.sink, thread)
-        return [{"target": event.target, **msgspec.json.decode(event.json())} for event in stored]
+        return [{"target": event.target, **msgspec.json.decode(event.json)} for event in stored]
 
     async def targets(self, thread: str = "t") -> list[str]:
         """The targets of the thread's events."""

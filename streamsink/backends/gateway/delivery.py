@@ -148,7 +148,8 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
 
     async def deliver(self, thread: str, events: Sequence[Event]) -> None:
         self._check_open()
-        self.hub.publish(thread, events)
+        if events:
+            self.hub.publish(thread, events)
 
     async def join(self, thread: str, connection_id: str, *, user_id: str | None) -> None:
         self._check_open()

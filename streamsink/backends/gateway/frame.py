@@ -9,7 +9,7 @@ import msgspec
 from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from streamsink.backends.gateway.messages import HubMessage
     from streamsink.core.events import Event
@@ -81,6 +81,10 @@ class HubProtocol(Protocol):
         """One message."""
         ...
 
-    def events(self, events: Sequence[Event]) -> Frame:
-        """One invocation per event, all in one frame."""
+    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+        """One invocation per event, all in one frame.
+
+        Args:
+            batches: consecutive events, each at least one.
+        """
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from streamsink.backends.gateway.followers import Follower
     from streamsink.backends.gateway.frame import HubProtocol
@@ -32,7 +32,7 @@ class Group:
     """Who hears what is published, and what is to be heard at the end of this loop turn."""
 
     followers: set[Follower] = field(default_factory=set)
-    waiting: Sequence[Event] = ()
+    waiting: list[Iterable[Event]] | None = None
     _members: dict[str, Member] = field(default_factory=dict)
     _listed: tuple[Member, ...] | None = ()
 

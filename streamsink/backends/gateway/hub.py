@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from streamsink.backends.gateway.audience import EVERYBODY, Audience
@@ -17,7 +18,7 @@ from streamsink.backends.gateway.turn import Turn
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from streamsink.backends.gateway.frame import Frame, HubProtocol
     from streamsink.backends.gateway.messages import Invocation
@@ -144,16 +145,22 @@ class Hub:
         """The ids of a group's connections."""
         return [member.connection_id for member in self._groups.get(group, Group()).members()]
 
-    def publish(self, group: str, events: Sequence[Event]) -> None:
-        """Send events to a group, in one frame with what else this loop turn brings to it."""
+    def publish(self, group: str, events: Iterable[Event]) -> None:
+        """Send events to a group, in one frame with what else this loop turn brings to it.
+
+        Args:
+            group: its name.
+            events: consecutive, at least one; they must stay as they are.
+        """
         there = self._groups.get(group)
         if there is None:
             return
-        if there.waiting:
-            there.waiting = [*there.waiting, *events]
-        elif events:
-            there.waiting = events
+        waiting = there.waiting
+        if waiting is None:
+            there.waiting = [events]
             self._turn.add(there)
+        else:
+            waiting.append(events)
 
     def flush(self) -> None:
         """Send what waits for the end of the loop turn now."""
@@ -193,19 +200,19 @@ class Hub:
             self._write_waiting(there)
 
     def _write_waiting(self, there: Group) -> int:
-        events, there.waiting = there.waiting, ()
-        if not events:  # sent already
+        batches, there.waiting = there.waiting, None
+        if batches is None:  # sent already
             return 0
         if there.followers:
             for follower in there.followers:
-                follower.put(events)
+                follower.put(chain.from_iterable(batches))
         members = there.members()
         if len(members) == 1:  # as most threads have it
             member = members[0]
-            if not member.transport.write(member.protocol.events(events)):
+            if not member.transport.write(member.protocol.frame(batches)):
                 self._shed(member)
         else:
-            self._write(members, lambda protocol: protocol.events(events))
+            self._write(members, lambda protocol: protocol.frame(batches))
         return len(members)
 
     def _write(self, members: Iterable[Member], encode: Callable[[HubProtocol], Frame]) -> None:

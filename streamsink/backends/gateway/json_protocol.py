@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.json_events import RECORD_SEPARATOR, JsonEvents
 from streamsink.backends.gateway.messages import HubMessage, Ping, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from streamsink.core.events import Event
 
 __all__ = ["JSON", "RECORD_SEPARATOR", "JsonDecoder", "JsonProtocol", "decode"]
-
-RECORD_SEPARATOR: Final = b"\x1e"
 
 _KNOWN_TYPES: Final = range(1, 8)
 
@@ -84,6 +83,9 @@ class JsonDecoder:
         self._partial += part
 
 
+_INVOCATION_TAIL: Final = b"]}" + RECORD_SEPARATOR
+
+
 @lru_cache(maxsize=256)
 def _invocation_head(target: str) -> bytes:
     return b'{"type":1,"target":%b,"arguments":[' % _encode(target)
@@ -106,15 +108,16 @@ class JsonProtocol:
         """One message."""
         return Frame(_encode(message) + RECORD_SEPARATOR, is_text=True)
 
-    def events(self, events: Sequence[Event]) -> Frame:
-        """One invocation per event: their encoded JSON, spliced between constant bytes."""
-        records = []
-        for (
-            event
-        ) in events:  # as Event.json does it, without a copy in between; a call for each would cost a fifth more
-            head, epoch = _invocation_head(event.target), event.epoch.encode()
-            records.append(b'%b%b,"seq":%d,"epoch":"%b"}]}\x1e' % (head, event.body[:-1], event.seq, epoch))
-        return Frame(b"".join(records), is_text=True)
+    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+        """One invocation per event: its JSON between constant bytes, copied once at most."""
+        parts: list[bytes] = []
+        for batch in batches:
+            if type(batch) is JsonEvents:
+                parts.append(batch.records)
+            else:
+                for event in batch:
+                    parts += (_invocation_head(event.target), event.json, _INVOCATION_TAIL)
+        return Frame(b"".join(parts), is_text=True)
 
 
 JSON: Final = JsonProtocol()

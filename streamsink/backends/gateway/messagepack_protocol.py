@@ -6,6 +6,7 @@ Source: aspnetcore docs/specs/HubProtocol.md, "MessagePack (MsgPack) encoding".
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from streamsink.backends.gateway.messagepack_arrays import decode, encode
 from streamsink.backends.gateway.messages import HubMessage, Ping, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from streamsink.core.events import Event
 
@@ -83,7 +84,7 @@ class MessagePackDecoder:
 
 
 def _argument(event: Event) -> bytes:
-    value = msgspec.json.decode(event.json())
+    value = msgspec.json.decode(event.json)
     try:
         return _encode(value)
     except OverflowError:  # JSON knows larger integers
@@ -123,10 +124,10 @@ class MessagePackProtocol:
         """One message."""
         return Frame(with_length(encode(message)), is_text=False)
 
-    def events(self, events: Sequence[Event]) -> Frame:
+    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
         """One invocation per event; their JSON is parsed once here, whatever the number of members."""
-        heads = (_invocation_head(event.target) for event in events)
-        arrays = (b"%b%b\x90" % (head, _argument(event)) for head, event in zip(heads, events, strict=True))
+        events = chain.from_iterable(batches)
+        arrays = (b"%b%b\x90" % (_invocation_head(event.target), _argument(event)) for event in events)
         return Frame(b"".join(map(with_length, arrays)), is_text=False)
 
 

@@ -66,7 +66,7 @@ class SocketProtocol(asyncio.Protocol):
     # The event loop's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._peer is None:

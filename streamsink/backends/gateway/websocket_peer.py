@@ -85,7 +85,7 @@ class WebSocketPeer:
     def receive(self, data: bytes) -> Iterator[str | bytes]:
         """The messages that ``data`` completes; to be exhausted before the next call."""
         self._protocol.receive_data(data)
-        for frame in cast(list[Frame], self._protocol.events_received()):
+        for frame in cast("list[Frame]", self._protocol.events_received()):
             yield from self._take(frame)
 
     def close(self) -> None:

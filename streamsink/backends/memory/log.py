@@ -64,7 +64,7 @@ class ThreadLog(ThreadRuns):
         start = 0 if after is None or gone else bisect.bisect_right(self._places, after)
         end, size = start, 0
         while end < len(self._events) and end - start < limit:
-            size += len(self._events[end].body)
+            size += len(self._events[end].json)
             if size > max_bytes and end > start:
                 break
             end += 1
@@ -92,13 +92,13 @@ class ThreadLog(ThreadRuns):
         count = min(surplus, bisect.bisect_right(self._places, self.snapshot.cursor))
         if count:
             self._trimmed = self._places[count - 1]
-            self._grow(-sum(len(event.body) for event in self._events[:count]))
+            self._grow(-sum(len(event.json) for event in self._events[:count]))
             del self._events[:count], self._places[:count]
 
     def forget_after(self, place: Cursor) -> None:
         """Lose what came after ``place``, as a store does that fails over to a replica which lagged behind."""
         keep = bisect.bisect_right(self._places, place)
-        self._grow(-sum(len(event.body) for event in self._events[keep:]))
+        self._grow(-sum(len(event.json) for event in self._events[keep:]))
         del self._events[keep:], self._places[keep:]
         self._head = place
         if self.snapshot is not None and self.snapshot.cursor > place:
@@ -112,9 +112,10 @@ class ThreadLog(ThreadRuns):
         head = self._head or Cursor(self._new_epoch(now_ms), 0)
         events: list[Event] = []
         for i, record in enumerate(records, start=1):
-            events.append(record.at(str(head.epoch), head.seq + i))
+            event = record.at(str(head.epoch), head.seq + i)
+            events.append(event)
             self._places.append(Cursor(head.epoch, head.seq + i))
-            self._grow(len(record.body))
+            self._grow(len(event.json))
         if events:
             self._head = self._places[-1]
             self._events.extend(events)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from streamsink.core.endings import PRODUCER_LOST, QUEUE_TIMEOUT
 from streamsink.core.errors import BusyError, KeyReusedError, NotFoundError
 from streamsink.core.events import Envelope, Terminal
 from streamsink.core.runs import Appended, Batch, Run, RunRequest, RunState
+
+if TYPE_CHECKING:
+    from streamsink.core.events import Event
 
 __all__ = ["LastBatch", "RunEntry", "RunTable"]
 
@@ -29,9 +32,16 @@ class LastBatch:
         """Whether ``batch`` is this one again."""
         return (self.attempt, self.first_n, self.count) == (batch.attempt, batch.first_n, len(batch.records))
 
-    def appended(self, cancel: bool, *, repeated: bool) -> Appended:
-        """Where it stands."""
-        return Appended(epoch=self.epoch, first_seq=self.first_seq, count=self.count, cancel=cancel, repeated=repeated)
+    def appended(self, cancel: bool, placed: tuple[Event, ...] = ()) -> Appended:
+        """Where it stands; without its events, that it stood there already."""
+        return Appended(
+            epoch=self.epoch,
+            first_seq=self.first_seq,
+            count=self.count,
+            cancel=cancel,
+            repeated=not placed,
+            placed=placed,
+        )
 
 
 @dataclass(slots=True)

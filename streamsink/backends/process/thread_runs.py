@@ -77,10 +77,10 @@ class ThreadRuns(ABC):
         last = entry.note(batch, events[0].epoch, events[0].seq, now_ms)
         if batch.terminal is not None:
             self._close(entry, batch.terminal)
-        return last.appended(entry.cancel, repeated=False)
+        return last.appended(entry.cancel, events)
 
     def _again(self, entry: RunEntry, last: LastBatch) -> Appended:
-        return last.appended(entry.cancel, repeated=True)
+        return last.appended(entry.cancel)
 
     def _check_order(self, entry: RunEntry, batch: Batch) -> None:
         if entry.terminal is not None:

@@ -11,7 +11,7 @@ from streamsink.core.cursor import Cursor
 from streamsink.core.runtime import Runtime, TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
@@ -47,7 +47,7 @@ class Feeds:
         keys: Keys,
         timeline: Timeline,
         *,
-        publish: Callable[[str, Sequence[Event]], None],
+        publish: Callable[[str, Iterable[Event]], None],
         dissolve: Callable[[str], None],
         runtime: Runtime | None = None,
     ) -> None:
@@ -168,15 +168,17 @@ class _Feed:
     def on_message(self, payload: bytes) -> None:
         """A batch was published, or the thread is no more."""
         feeds, thread = self._feeds, self.thread
-        if payload == DELETED:
+        try:
+            events = decode(payload)
+        except ValueError:
+            if payload != DELETED:
+                raise
             feeds.dissolve(thread)
             return
-        events = decode(payload)
-        first = events[0]
-        if first.seq != (self.seq + 1 if first.epoch == self.epoch else 1) and self.epoch:
+        if events.first != (self.seq + 1 if events.epoch == self.epoch else 1) and self.epoch:
             feeds.mend(self)
         if not feeds.behind or thread not in feeds.behind:
-            self.epoch, self.seq = first.epoch, events[-1].seq
+            self.epoch, self.seq = events.epoch, events.last
         feeds.publish(thread, events)
 
     def on_gap(self) -> None:

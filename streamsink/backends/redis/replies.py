@@ -75,11 +75,11 @@ _ERRORS: dict[str, tuple[type[StreamSinkError], str]] = {
 
 
 def events(flat: Sequence[bytes]) -> tuple[Event, ...]:
-    """Events that are told as epoch, seq, target, body, epoch, …"""
+    """Events that are told as epoch, seq, target, JSON, epoch, …"""
     fields = iter(flat)
     return tuple(
-        Event(target.decode(), body, epoch.decode(), int(seq))
-        for epoch, seq, target, body in zip(fields, fields, fields, fields, strict=True)
+        Event(target.decode(), json, epoch.decode(), int(seq))
+        for epoch, seq, target, json in zip(fields, fields, fields, fields, strict=True)
     )
 
 
@@ -94,7 +94,7 @@ def _terminal(told: Sequence[Any]) -> Terminal | None:
     status, code, has_response, response = told
     if not status:
         return None
-    return Terminal(cast(Status, status.decode()), code.decode() or None, response if has_response else None)
+    return Terminal(cast("Status", status.decode()), code.decode() or None, response if has_response else None)
 
 
 def run(view: Sequence[Any]) -> Run:
@@ -103,7 +103,7 @@ def run(view: Sequence[Any]) -> Run:
     return Run(
         correlation_id=correlation_id.decode(),
         agent_name=agent.decode(),
-        state=cast(RunState, state.decode()),
+        state=cast("RunState", state.decode()),
         attempt=number,
         cancel=bool(cancel),
         terminal=_terminal(told),

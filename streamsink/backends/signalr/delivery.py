@@ -83,7 +83,7 @@ class SignalRDelivery(Delivery, ListsMembers, Measures):
     async def _send(self, thread: str, event: Event) -> None:
         """An event that the service will never take is left out, so that it does not hold up those behind it: clients
         see the hole and read it from the timeline."""
-        content = message(event.target, event.json())
+        content = message(event.target, event.json)
         try:
             await self._client.call(self._api.send_to_group(thread, content))
         except ServiceError as error:

@@ -171,7 +171,7 @@ class StreamFunctionApp(AgentFunctionApp):
 
     def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Callable[[Any], Any]:
         """As the framework's; the entities of its agents are wrapped."""
-        decorate: Callable[[Any], Any] = cast(Any, super()).entity_trigger(context_name, entity_name)
+        decorate: Callable[[Any], Any] = cast("Any", super()).entity_trigger(context_name, entity_name)
         agent = self._entities.get(entity_name or "")
         if agent is None:
             return decorate
@@ -183,7 +183,7 @@ class StreamFunctionApp(AgentFunctionApp):
         async def sweep(timer: func.TimerRequest) -> None:
             await self._agent_loop.call(self._sweep)
 
-        schedule = cast(Any, self).timer_trigger(arg_name="timer", schedule=_EVERY_MINUTE, use_monitor=False)
+        schedule = cast("Any", self).timer_trigger(arg_name="timer", schedule=_EVERY_MINUTE, use_monitor=False)
         self.function_name("streamsink-sweep")(schedule(sweep))
 
     async def _sweep(self) -> None:

@@ -14,7 +14,7 @@ from streamsink.backends.gateway.connection_tokens import InProcessConnectionTok
 from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.tokens import AccessTokens
 from streamsink.backends.gateway.transport import Transport
-from streamsink.core.events import Event
+from streamsink.core.events import Event, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -65,7 +65,7 @@ def at_once(call: Callable[[], None]) -> None:
 
 
 def make_event(seq: int = 1, target: str = "agentMessage", **fields: Any) -> Event:
-    return Event(target, json.dumps({"text": "hi", **fields}).encode(), "1700", seq)
+    return Record(target, json.dumps({"text": "hi", **fields}).encode()).at("1700", seq)
 
 
 def make_ids() -> Callable[[], str]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streamsink.core.events import Event
+from streamsink.core.events import Record
 
 from .exchanges import negotiated, streaming
 from .support import HANDSHAKE, Site, make_event, settle
@@ -64,7 +64,7 @@ async def test_line_ends_in_a_message_stay_inside_its_event(site: Site) -> None:
     client, stream = await streaming(site)
     site.hub.join("g", client.connection_id)
 
-    site.hub.publish("g", [Event("T", b'{"a":\r\n1,\r"b":\n2}', "1", 1)])
+    site.hub.publish("g", [Record("T", b'{"a":\r\n1,\r"b":\n2}').at("1", 1)])
     await settle()
 
     lines = stream.sent[-1]["body"].split(b"\r\n")

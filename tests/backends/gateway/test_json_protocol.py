@@ -185,12 +185,12 @@ def test_events_become_invocations_in_one_frame() -> None:
     """Check 38: no invocationId, always arguments, whole messages."""
     events = [make_event(1, text="a\x1e"), make_event(2, target='we"ird', text="b")]
 
-    frame = JSON.events(events)
+    frame = JSON.frame([events])
 
     *records, rest = frame.payload.split(b"\x1e")
     assert rest == b""
     assert [json.loads(record) for record in records] == [
-        {"type": 1, "target": event.target, "arguments": [json.loads(event.json())]} for event in events
+        {"type": 1, "target": event.target, "arguments": [json.loads(event.json)]} for event in events
     ]
     assert frame.text == frame.payload.decode()
     assert frame.text is frame.text
@@ -198,9 +198,9 @@ def test_events_become_invocations_in_one_frame() -> None:
     assert "bytes" in repr(frame)
 
 
-def test_one_event_is_spliced_without_being_parsed() -> None:
+def test_an_event_is_sent_as_it_is() -> None:
     event = make_event(7)
 
-    assert JSON.events([event]).payload == (
-        b'{"type":1,"target":"agentMessage","arguments":[' + event.json() + b"]}\x1e"
+    assert JSON.frame([[event]]).payload == (
+        b'{"type":1,"target":"agentMessage","arguments":[' + event.json + b"]}\x1e"
     )

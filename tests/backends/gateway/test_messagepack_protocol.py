@@ -28,7 +28,7 @@ from streamsink.backends.gateway.messages import (
     StreamInvocation,
     StreamItem,
 )
-from streamsink.core.events import Event
+from streamsink.core.events import Record
 
 from .support import make_event
 from .test_json_protocol import cut, messages
@@ -237,17 +237,17 @@ def test_events_become_invocations_in_one_frame() -> None:
     """Check 38: no invocation id, always arguments, whole messages."""
     events = [make_event(1, text="ü"), make_event(2, target='we"ird', data={"list": [1.5, None, True]})]
 
-    frame = MESSAGE_PACK.events(events)
+    frame = MESSAGE_PACK.frame([events])
 
     assert not frame.is_text
-    assert feed([frame.payload]) == [Invocation(event.target, [json.loads(event.json())]) for event in events]
+    assert feed([frame.payload]) == [Invocation(event.target, [json.loads(event.json)]) for event in events]
     assert frame.payload[1:5] == b"\x96\x01\x80\xc0"
 
 
 def test_integers_that_messagepack_does_not_have_become_floats() -> None:
     body = b'{"a":[18446744073709551616,{"b":-9223372036854775809}],"c":%s,"d":18446744073709551615}' % (b"1" * 400)
 
-    (message,) = feed([MESSAGE_PACK.events([Event("T", body, "1", 1)]).payload])
+    (message,) = feed([MESSAGE_PACK.frame([[Record("T", body).at("1", 1)]]).payload])
 
     assert isinstance(message, Invocation)
     (data,) = message.arguments

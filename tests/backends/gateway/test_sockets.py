@@ -163,7 +163,7 @@ async def world() -> World:
 
 
 def records(*seqs: int) -> bytes:
-    return b"".join(JSON.events([make_event(seq)]).payload for seq in seqs)
+    return b"".join(JSON.frame([[make_event(seq)]]).payload for seq in seqs)
 
 
 async def test_nothing_is_read_before_the_answer(world: World) -> None:

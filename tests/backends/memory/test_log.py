@@ -160,7 +160,7 @@ def test_a_run_that_is_not_executed_again_fails_in_the_end(log: ThreadLog) -> No
 def test_pages_are_bounded_by_count_and_bytes(log: ThreadLog) -> None:
     begun(log)
     log.append(batch("r1", 1, 9), 1_000)
-    size = len(everything(log)[-1].body)
+    size = len(everything(log)[-1].json)
 
     assert len(log.read(None, limit=4, max_bytes=MANY).events) == 4
     assert len(log.read(None, limit=0, max_bytes=MANY).events) == 0
@@ -197,7 +197,7 @@ def test_only_what_a_snapshot_covers_is_trimmed() -> None:
     assert log.put_snapshot(Snapshot(Cursor(1_000, 10), (b"y",)), Cursor(1_000, 4))
 
     assert [event.seq for event in everything(log)] == [9, 10, 11]
-    assert log.size == 1 + sum(len(event.body) for event in everything(log))
+    assert log.size == 1 + sum(len(event.json) for event in everything(log))
 
 
 def test_a_producer_ahead_of_the_store_opens_an_epoch(log: ThreadLog) -> None:
@@ -269,7 +269,7 @@ class ThreadMachine(RuleBasedStateMachine):
         self.expected.extend(events)
         for event in events:
             if event.target == "agentDone":
-                name = event.body.split(b'"correlationId":"')[1].split(b'"')[0].decode()
+                name = event.json.split(b'"correlationId":"')[1].split(b'"')[0].decode()
                 assert name not in self.closed
                 terminal = self.log.runs.get(name).terminal
                 assert terminal is not None
@@ -401,7 +401,7 @@ class ThreadMachine(RuleBasedStateMachine):
     @invariant()
     def the_size_is_that_of_what_is_held(self) -> None:
         snapshot = sum(map(len, self.log.snapshot.parts)) if self.log.snapshot else 0
-        assert self.log.size == snapshot + sum(len(event.body) for event in everything(self.log))
+        assert self.log.size == snapshot + sum(len(event.json) for event in everything(self.log))
 
 
 TestThreadMachine = ThreadMachine.TestCase

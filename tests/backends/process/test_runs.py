@@ -118,5 +118,5 @@ def test_each_attempt_counts_its_records_from_one(table: RunTable) -> None:
     assert last.is_repeated_by(batch("r1", 1, 2))
     assert not last.is_repeated_by(batch("r1", 1, 3))
     assert not last.is_repeated_by(batch("r1", 1, 2, attempt=2))
-    appended = last.appended(True, repeated=True)
+    appended = last.appended(True)
     assert (appended.first_seq, appended.count, appended.cancel, appended.repeated) == (5, 2, True, True)

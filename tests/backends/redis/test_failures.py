@@ -72,7 +72,7 @@ async def count_to(run: RunPublisher, first: int, last: int) -> None:
 async def ends(sink: Any, thread: str) -> list[tuple[str, str | None]]:
     """Every terminal of a thread: status and code."""
     found = [event for event in await events_of(sink, thread) if event.target == "agentDone"]
-    done = [msgspec.json.decode(event.json()) for event in found]
+    done = [msgspec.json.decode(event.json) for event in found]
     return [(data["status"], data.get("error", {}).get("code")) for data in done]
 
 
@@ -238,7 +238,7 @@ async def test_what_a_late_replica_lost_is_said_again(server: ValkeyServer) -> N
 async def said(sink: Any, thread: str) -> list[int]:
     """The numbers of the last attempt, from the history."""
     events = [event for event in await events_of(sink, thread) if event.target == "agentCustom"]
-    found = [msgspec.json.decode(event.json()) for event in events]
+    found = [msgspec.json.decode(event.json) for event in events]
     return [each["data"] for each in found if each["attempt"] == found[-1]["attempt"]]
 
 

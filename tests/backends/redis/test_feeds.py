@@ -17,7 +17,7 @@ from streamsink.core.runs import Batch, RunRequest
 from streamsink.core.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.timeline import Page
@@ -80,7 +80,7 @@ class World:
         )
         self._n = 0
 
-    def _publish(self, _: str, events: Sequence[Event]) -> None:
+    def _publish(self, _: str, events: Iterable[Event]) -> None:
         self.published += [event.seq for event in events]
         self.seen.set()
 
@@ -195,7 +195,7 @@ async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None
     await world.append(1)
     await world.feeds.open("t")
     for seq in (1, 2):
-        world.hear(encode([Event("x", b"{}", "9999999999999", seq)]))
+        world.hear(encode([Record("x", b'{"a":1}').at("9999999999999", seq)]))
 
     assert world.published == [1, 2]
 

@@ -6,18 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsink.backends.gateway.json_protocol import JSON
 from streamsink.backends.redis.message import DELETED, decode, encode
-from streamsink.core.events import Event
+from streamsink.core.events import Envelope, Event, Record
 
-EVENT = Event("x", b"{}", "1", 1)
-RECORDS = st.lists(st.tuples(st.sampled_from(["agentMessage", "x"]), st.binary(min_size=0, max_size=40)), min_size=1)
+EVENT = Record("x", b'{"a":1}').at("1", 1)
+ENVELOPE = Envelope("t", "r", "a")
+SAID = st.lists(st.tuples(st.sampled_from(["agentMessage", "x"]), st.text(max_size=40)), min_size=1)
 
 
-@given(RECORDS, st.integers(1, 2**53 - 1), st.integers(1, 2**40))
-def test_what_is_written_is_read_back(records: list[tuple[str, bytes]], epoch: int, first: int) -> None:
-    events = [Event(target, body, str(epoch), first + i) for i, (target, body) in enumerate(records)]
+@given(SAID, st.integers(1, 2**53 - 1), st.integers(1, 2**40))
+def test_what_is_written_is_read_back(said: list[tuple[str, str]], epoch: int, first: int) -> None:
+    records = [ENVELOPE.record(target, attempt=1, at_ms=1, fields={"text": text}) for target, text in said]
+    events: list[Event] = [record.at(str(epoch), first + i) for i, record in enumerate(records)]
 
-    assert decode(encode(events)) == events
+    read = decode(encode(events))
+
+    assert list(read) == events
+    assert (read.epoch, read.first, read.last) == (str(epoch), first, first + len(events) - 1)
+    assert read.records == JSON.frame([events]).payload
 
 
 @pytest.mark.parametrize(
@@ -25,11 +32,10 @@ def test_what_is_written_is_read_back(records: list[tuple[str, bytes]], epoch: i
     [
         b"",
         DELETED,
-        encode([]),
         encode([EVENT])[:-1],
         encode([EVENT]) + b"\0",
-        b"\x91\x93\xa1x\xc4\x02{}\xa11",  # without a number
-        b"\x91\x94\xa1x\xa2{}\xa11\x01",  # a body of text
+        b"\x93\xa11\x01\x01",  # without records
+        b"\x94\xa11\x01\x01\xa2{}",  # records of text
     ],
 )
 def test_what_is_no_batch_is_refused(payload: bytes) -> None:

@@ -14,7 +14,7 @@ from streamsink.backends.redis.message import decode
 from streamsink.backends.redis.remote import RemoteDelivery
 from streamsink.backends.redis.settings import RedisSettings
 from streamsink.core.errors import ConnectionGoneError
-from streamsink.core.events import Event
+from streamsink.core.events import Record
 from streamsink.core.runtime import Runtime
 from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.service
 
-EVENT = Event("agentMessage", b'{"a":1}', "1700", 1)
+EVENT = Record("agentMessage", b'{"a":1}').at("1700", 1)
 
 
 class Heard:
@@ -61,7 +61,7 @@ async def test_what_it_delivers_is_published(valkey: ValkeyServer) -> None:
         await remote.deliver("t", [])
         await remote.deliver("t", [EVENT])
 
-        assert decode(await heard.payload) == [EVENT]
+        assert list(decode(await heard.payload)) == [EVENT]
 
 
 async def test_connections_that_nobody_has_are_gone(valkey: ValkeyServer) -> None:

@@ -67,7 +67,7 @@ async def test_each_event_is_one_message_to_the_threads_group_with_the_events_ow
 
     assert w.service.asked == [f"POST {GROUP}/:send"] * 3
     assert [request.content for request in w.service.requests] == [
-        b'{"target":"%b","arguments":[%b]}' % (event.target.encode(), event.json()) for event in stored
+        b'{"target":"%b","arguments":[%b]}' % (event.target.encode(), event.json) for event in stored
     ]
 
 

@@ -1,6 +1,6 @@
 -- Shared by every script of a thread. KEYS: 1 stream, 2 hash, 3 channel; all under the thread's hash tag.
 --
--- The stream has the events: ids <epoch>-<seq>, fields t (target) and b (body). The hash has everything else:
+-- The stream has the events: ids <epoch>-<seq>, fields t (target) and j (its JSON, as clients see it). The hash has everything else:
 --   e q g      head: epoch, seq, and the replication id of the server that appended it
 --   x          tombstone
 --   tr         the place of the newest trimmed event
@@ -72,32 +72,32 @@ local function trim(keep)
   redis.call('HSET', HASH, 'tr', ids[#ids])
 end
 
-local function text(value)
-  return struct.pack('>BI2', 0xda, #value) .. value
-end
-
 -- Appends events[from], …, behind the head, which follow_server has seen, and publishes. With the head another field of
--- the hash is written. What is published is MessagePack: an array of [target, body, epoch, seq].
+-- the hash is written. Each body becomes the event's JSON: the place is spliced in, and these are the bytes that every
+-- node, reader and client gets. What is published is MessagePack, [epoch, first seq, last seq, records]; the records are
+-- those of the SignalR JSON protocol, made once for all nodes.
 local function append(head, events, from, keep, ttl_s, field, value)
   local epoch, count, seq = whole(head.e), (#events - from + 1) / 2, head.q
-  local message = { struct.pack('>BI4', 0xdd, count) }
+  local records = {}
   for i = from, #events, 2 do
-    local target, body = events[i], events[i + 1]
     seq = seq + 1
-    redis.call('XADD', STREAM, epoch .. '-' .. whole(seq), 't', target, 'b', body)
-    message[#message + 1] = '\148' .. text(target) .. struct.pack('>BI4', 0xc6, #body)
-    message[#message + 1] = body
-    message[#message + 1] = text(epoch) .. struct.pack('>BI8', 0xcf, seq)
+    local target, place = events[i], whole(seq)
+    local json = string.sub(events[i + 1], 1, -2) .. ',"seq":' .. place .. ',"epoch":"' .. epoch .. '"}'
+    events[i + 1] = json
+    redis.call('XADD', STREAM, epoch .. '-' .. place, 't', target, 'j', json)
+    records[#records + 1] = '{"type":1,"target":"' .. target .. '","arguments":[' .. json .. ']}\30'
   end
+  local said = table.concat(records)
+  local place = struct.pack('>BBI2', 0x94, 0xda, #epoch) .. epoch .. struct.pack('>BI8BI8', 0xcf, head.q + 1, 0xcf, seq)
   head.q = seq
   redis.call('HSET', HASH, 'e', epoch, 'q', whole(seq), 'g', head.g, field, value)
   if seq % 256 < count then trim(keep + 256) end
   redis.call('EXPIRE', STREAM, ttl_s)
   redis.call('EXPIRE', HASH, ttl_s)
-  redis.call('SPUBLISH', CHANNEL, table.concat(message))
+  redis.call('SPUBLISH', CHANNEL, place .. struct.pack('>BI4', 0xc6, #said) .. said)
 end
 
--- The same; answers epoch, seq, target, body, … of each.
+-- The same; answers epoch, seq, target, JSON, … of each.
 local function append_events(head, events, keep, ttl_s)
   local placed, seq = {}, head.q
   if #events == 0 then return placed end

@@ -14,12 +14,12 @@ repeat
   local page = PAGE > 0 and redis.call('XRANGE', STREAM, from, '+', 'COUNT', PAGE) or {}
   for _, entry in ipairs(page) do
     local epoch, seq = string.match(entry[1], '(%d+)-(%d+)')
-    local target, body = entry[2][2], entry[2][4]
-    size = size + #body
+    local target, json = entry[2][2], entry[2][4]
+    size = size + #json
     more = #events / 4 >= limit or (size > max_bytes and #events > 0)
     if more then break end
     local n = #events
-    events[n + 1], events[n + 2], events[n + 3], events[n + 4] = epoch, seq, target, body
+    events[n + 1], events[n + 2], events[n + 3], events[n + 4] = epoch, seq, target, json
     from = '(' .. entry[1]
   end
 until more or PAGE == 0 or #page < PAGE

@@ -48,7 +48,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         http=_Http,
-        ws=cast(Any, upgrade),
+        ws=cast("Any", upgrade),
         lifespan="off",
         log_level="warning",
         access_log=False,

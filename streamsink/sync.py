@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
+from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from streamsink.core.errors import StreamSinkError, UnavailableError
+from streamsink.core.errors import InvalidRequestError, StreamSinkError, UnavailableError
 from streamsink.core.events import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from streamsink.core.publishing import RunPublisher
     from streamsink.core.sink import StreamSink
@@ -90,8 +92,10 @@ class SyncSink:
         """As ``StreamSink.publish``; ``source`` is read in the calling thread, and stopped when the run should end.
 
         Raises:
+            InvalidRequestError: ``source`` is no iterable but, for example, asynchronous; no run has been accepted.
             Exception: whatever ``source`` raises, after the run's ``failed`` terminal has been written.
         """
+        _check(source)
         with self.run(thread, agent=agent, message=message) as run:
             for update in source:
                 if run.cancelled.is_set():
@@ -134,3 +138,14 @@ class SyncSink:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+
+
+def _check(source: object) -> None:
+    if isinstance(source, Iterable):
+        return
+    if inspect.iscoroutine(source):
+        source.close()  # Python warns of one that nobody awaits
+    raise InvalidRequestError(
+        f"SyncSink publishes what a plain `for` reads, and was given a value of type {type(source).__name__}: pass a "
+        "list or a generator; publish what is asynchronous with `await sink.publish(…)` of a sink on an event loop"
+    )

@@ -21,7 +21,7 @@ SANS_IO = [
         for name in (
             "access", "auth_settings", "coalescer", "conversation", "cursor", "delivery", "drafts", "errors", "events",
             "items", "limits", "measures", "names", "origins", "secrets", "sequencer", "settings", "thread_ids",
-            "tickets", "timeline", "updates", "utf16", "variables",
+            "tickets", "timeline", "updates", "user_messages", "utf16", "variables",
         )
     ),
     *(

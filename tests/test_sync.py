@@ -10,7 +10,7 @@ import pytest
 
 from streamsink.backends.memory.timeline import MemoryTimeline
 from streamsink.core.composed import ComposedSink
-from streamsink.core.errors import UnavailableError
+from streamsink.core.errors import InvalidRequestError, UnavailableError
 from streamsink.core.events import Terminal
 from streamsink.core.options import PublishOptions
 from streamsink.core.publishing import current_run
@@ -19,7 +19,7 @@ from streamsink.testing.checking import expect
 from tests.support.worlds import RecordingDelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from streamsink.core.sink import StreamSink
 
@@ -94,6 +94,26 @@ def test_a_stream_stops_when_the_run_should_end() -> None:
         assert sink.publish("t", source(sink)) == Terminal("cancelled")
 
     assert len(said) < 1_000
+
+
+async def coroutine() -> None:
+    """As ``agent.run(…)`` without ``stream=True`` is."""
+
+
+async def stream() -> AsyncIterator[str]:
+    """As ``agent.run(…, stream=True)`` is."""
+    yield "x"
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(coroutine, "coroutine"), (stream, "async_generator"), (lambda: coroutine, "function"), (lambda: 5, "int")],
+)
+def test_what_is_not_read_with_a_plain_for_is_refused(maker: Maker, make: Callable[[], Any], kind: str) -> None:
+    with SyncSink(maker) as sink, pytest.raises(InvalidRequestError, match=rf"of type {kind}: .*await sink\.publish"):
+        sink.publish("t", make(), message="hello")
+
+    assert maker.targets() == []
 
 
 def test_several_threads_publish_at_once(maker: Maker) -> None:

@@ -13,21 +13,14 @@ from streamsink.core import utf16
 from streamsink.core.appender import begin_run
 from streamsink.core.coalescer import Coalescer
 from streamsink.core.drafts import Draft, TextDraft, Texts, data_draft
-from streamsink.core.errors import RunClosedError, StreamOverflowError, ThreadDeletedError, TooLargeError
-from streamsink.core.events import (
-    AGENT_CUSTOM,
-    AGENT_DONE,
-    AGENT_MESSAGE,
-    USER_MESSAGE,
-    Envelope,
-    Status,
-    Terminal,
-)
+from streamsink.core.errors import RunClosedError, StreamOverflowError, ThreadDeletedError
+from streamsink.core.events import AGENT_CUSTOM, AGENT_DONE, AGENT_MESSAGE, Status, Terminal
 from streamsink.core.failures import explain
 from streamsink.core.names import THREAD_ID
 from streamsink.core.pump import Pump
 from streamsink.core.runs import RunRequest
 from streamsink.core.updates import UpdateReader, plain
+from streamsink.core.user_messages import user_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,13 +76,7 @@ class RunPublisher:
     @staticmethod
     def _describe(sink: StreamSink, thread: str, agent: str, message: str | None) -> RunRequest:
         correlation_id = sink.runtime.new_id()
-        if message is None:
-            return RunRequest(correlation_id=correlation_id, agent_name=agent, lease_s=sink.options.lease_s)
-        envelope = Envelope(thread, correlation_id, agent)
-        fields = {"messageId": f"{correlation_id}-user", "text": utf16.clean(message)}
-        record = envelope.record(USER_MESSAGE, attempt=0, at_ms=sink.runtime.now_ms(), fields=fields)
-        if len(record.body) > sink.options.max_event_bytes:
-            raise TooLargeError(f"message should fit into {sink.options.max_event_bytes} bytes, written as JSON")
+        record = None if message is None else user_message(sink, thread, correlation_id, agent, message)
         return RunRequest(correlation_id=correlation_id, agent_name=agent, message=record, lease_s=sink.options.lease_s)
 
     @property

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent_framework import AgentResponseUpdate, AgentSession, ResponseStream, SupportsAgentRun
+from agent_framework import ResponseStream, WorkflowAgent
 
+from streamsink.core.errors import SettingsError
 from streamsink.core.runs import RunRequest
 from streamsink.hosts.attempt import Attempt, RunScope, current_scope, run_scope
+from streamsink.hosts.delegating_agent import DelegatingAgent
 
 if TYPE_CHECKING:
+    from agent_framework import AgentResponseUpdate, AgentSession, SupportsAgentRun
+
     from streamsink.core.sink import StreamSink
 
-__all__ = ["RunScope", "StreamingAgent", "run_scope"]
+__all__ = ["RunScope", "StreamingAgent", "check_shareable", "run_scope"]
 
 
-class StreamingAgent:
+class StreamingAgent(DelegatingAgent):
     """An agent (``SupportsAgentRun``) that publishes what the wrapped agent does.
 
     The run is the one of the surrounding ``run_scope``; without one, a new run on the thread that the session's id
@@ -34,30 +38,13 @@ class StreamingAgent:
     """
 
     def __init__(self, inner: SupportsAgentRun, sink: StreamSink, *, time_limit_s: float | None = None) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._sink = sink
         self._time_limit_s = time_limit_s
-        self.id: str = inner.id
-        self.name: str | None = inner.name
-        self.description: str | None = inner.description
-
-    def create_session(self, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent."""
-        return self.inner.create_session(session_id=session_id)
-
-    def get_session(self, service_session_id: Any, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent that its service keeps."""
-        return self.inner.get_session(service_session_id, session_id=session_id)
 
     def run(
-        self,
-        messages: Any = None,
-        *,
-        stream: bool = False,
-        session: AgentSession | None = None,
-        **kwargs: Any,
+        self, messages: Any = None, *, stream: bool = False, session: AgentSession | None = None, **kwargs: Any
     ) -> Any:
-        """As ``SupportsAgentRun.run``."""
         scope = current_scope() or self._scope_of(session)
         if scope is None:
             return self.inner.run(messages, stream=stream, session=session, **kwargs)  # type: ignore[call-overload]
@@ -71,6 +58,20 @@ class StreamingAgent:
             return None
         name = self.name or self.id
         return RunScope(session.session_id, RunRequest(correlation_id=self._sink.runtime.new_id(), agent_name=name))
+
+
+def check_shareable(agent: object) -> None:
+    """Whether people may be offered an agent.
+
+    Raises:
+        SettingsError: it has one memory for all conversations (agent-framework-core 1.23.0): one would hear another.
+    """
+    if isinstance(agent, WorkflowAgent):
+        raise SettingsError(
+            "AGENTS",
+            f"agents that conversations can share: in the workflow behind {agent.name or agent.id!r} one hears what "
+            'was said in another; "A workflow" in docs/publishing.md offers a workflow of its own for each run',
+        )
 
 
 async def _ignore(update: AgentResponseUpdate) -> None:

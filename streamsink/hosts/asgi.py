@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from streamsink.core.errors import InvalidRequestError, SettingsError
 from streamsink.core.names import AGENT_NAME
+from streamsink.hosts.agents import check_shareable
 from streamsink.hosts.assembly import assemble
 from streamsink.hosts.background import BackgroundHost
 from streamsink.hosts.requests import is_https
@@ -110,6 +111,8 @@ def _by_name(agents: Sequence[SupportsAgentRun] | Mapping[str, SupportsAgentRun]
     named = (
         list(agents.items()) if isinstance(agents, Mapping) else [(agent.name or agent.id, agent) for agent in agents]
     )
+    for _, agent in named:
+        check_shareable(agent)
     try:
         by_name = {AGENT_NAME.validate(name): agent for name, agent in named}
     except InvalidRequestError as error:

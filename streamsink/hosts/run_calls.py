@@ -15,9 +15,9 @@ from streamsink.core.errors import (
     TooLargeError,
     UnavailableError,
 )
-from streamsink.core.events import USER_MESSAGE, Envelope, Terminal
 from streamsink.core.names import AGENT_NAME, CORRELATION_ID, IDEMPOTENCY_KEY
 from streamsink.core.runs import Accepted, RunRequest
+from streamsink.core.user_messages import user_message
 from streamsink.hosts import paths
 from streamsink.hosts.agent_host import Answer, Job
 from streamsink.hosts.api import Route, Services
@@ -26,6 +26,7 @@ from streamsink.hosts.late_starts import start_if_accepted
 from streamsink.hosts.responses import response_text
 
 if TYPE_CHECKING:
+    from streamsink.core.events import Record, Terminal
     from streamsink.core.identity import User
 
 __all__ = ["RunCalls"]
@@ -171,17 +172,10 @@ class RunCalls:
     def _request(self, asked: _Asked) -> RunRequest:
         runtime = self._sink.runtime
         correlation_id = runtime.new_id() if asked.answer is None else _answer_id(asked)
-        fields: dict[str, Any] = {"messageId": f"{correlation_id}-user", "text": asked.prompt}
-        if asked.answer is not None:
-            fields["approval"] = {"approvalId": asked.answer.approval_id, "approved": asked.answer.approved}
-        envelope = Envelope(asked.thread, correlation_id, asked.agent)
-        message = envelope.record(USER_MESSAGE, attempt=0, at_ms=runtime.now_ms(), fields=fields)
-        if len(message.body) > self._sink.options.max_event_bytes:
-            raise TooLargeError(f"message should fit into {self._sink.options.max_event_bytes} bytes, written as JSON")
         return RunRequest(
             correlation_id=correlation_id,
             agent_name=asked.agent,
-            message=message,
+            message=self._message(asked, correlation_id),
             idempotency_key=asked.key,
             fingerprint=asked.fingerprint,
             call=runtime.new_id(),
@@ -192,6 +186,11 @@ class RunCalls:
             redelivery_s=self._services.redelivery_s,
             ordered=self._services.ordered,
         )
+
+    def _message(self, asked: _Asked, correlation_id: str) -> Record:
+        answer = asked.answer
+        approval = None if answer is None else {"approvalId": answer.approval_id, "approved": answer.approved}
+        return user_message(self._sink, asked.thread, correlation_id, asked.agent, asked.prompt, approval=approval)
 
     async def _answer(self, call: Call, thread: str, accepted: Accepted) -> Reply:
         correlation_id = accepted.run.correlation_id

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from agent_framework import SupportsAgentRun, tool
+from agent_framework import tool
 
 from streamsink import current_run
 from streamsink.core.errors import AttemptFailedError
@@ -15,7 +15,7 @@ from streamsink.hosts.agents import StreamingAgent, run_scope
 from streamsink.testing.clock import virtual_time
 
 from .attempt_support import Plain, T, memory_sink, run, scope_of, whole, wrapped
-from .support import Gate, ends_of, events_of, make_agent, said, until
+from .support import Gate, ends_of, events_of, said, until
 
 
 @virtual_time
@@ -132,19 +132,6 @@ async def test_options_and_messages_reach_the_agent() -> None:
             await StreamingAgent(Curious(lambda stream: whole("ok")), sink).run("Hi", options={"temperature": 0})
 
         assert heard == [("Hi", {"stream": True, "session": None, "options": {"temperature": 0}})]
-
-
-@virtual_time
-async def test_the_wrapper_looks_like_the_agent() -> None:
-    async with memory_sink() as sink:
-        inner = make_agent()
-        agent = StreamingAgent(inner, sink)
-
-        assert isinstance(agent, SupportsAgentRun)
-        assert (agent.id, agent.name, agent.description) == (inner.id, inner.name, inner.description)
-        assert agent.create_session(session_id="s").session_id == "s"
-        session = agent.get_session("kept", session_id="s")
-        assert (session.service_session_id, session.session_id) == ("kept", "s")
 
 
 @virtual_time

@@ -9,12 +9,12 @@ import msgspec
 from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from streamsink.backends.gateway.messages import HubMessage
     from streamsink.core.events import Event
 
-__all__ = ["Decoder", "Frame", "HubProtocol"]
+__all__ = ["Decoder", "Frame", "Frames", "HubProtocol"]
 
 
 class Frame(msgspec.Struct, eq=False, gc=False):
@@ -52,6 +52,21 @@ class Frame(msgspec.Struct, eq=False, gc=False):
         if wire is None:
             wire = self._wire = data_frame(self.payload, TEXT if self.is_text else BINARY)
         return wire
+
+
+class Frames(dict["HubProtocol", Frame]):
+    """The frame of each protocol, made when the first member that speaks it needs it.
+
+    Args:
+        encode: makes it.
+    """
+
+    def __init__(self, encode: Callable[[HubProtocol], Frame]) -> None:
+        self._encode = encode
+
+    def __missing__(self, protocol: HubProtocol) -> Frame:
+        frame = self[protocol] = self._encode(protocol)
+        return frame
 
 
 class Decoder(Protocol):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from streamsink.backends.gateway.followers import Follower
-    from streamsink.backends.gateway.frame import HubProtocol
+    from streamsink.backends.gateway.frame import Frames, HubProtocol
     from streamsink.backends.gateway.transport import Transport
     from streamsink.core.events import Event
 
@@ -29,12 +29,24 @@ class Member:
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """Who hears what is published, and what is to be heard at the end of this loop turn."""
+    """Who hears what is published, and what is to be heard.
+
+    Attributes:
+        followers: in this process.
+        waiting: for the end of this loop turn.
+        rest: who is still to be sent what left before that, and what it is.
+    """
 
     followers: set[Follower] = field(default_factory=set)
     waiting: list[Iterable[Event]] | None = None
+    rest: tuple[Sequence[Member], Frames] | None = None
     _members: dict[str, Member] = field(default_factory=dict)
     _listed: tuple[Member, ...] | None = ()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether somebody is to be sent something."""
+        return self.waiting is not None or self.rest is not None
 
     @property
     def is_empty(self) -> bool:

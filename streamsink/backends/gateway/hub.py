@@ -1,26 +1,25 @@
-"""One hub of one process: its client connections, their users, their groups, and the events for them.
+"""One hub of one process: its client connections, their users, their groups, and who is meant by what.
 
-Publishing makes no task or coroutine: what one loop turn brings to a group is encoded once per protocol at its end and
-handed to every member.
+Publishing makes no task or coroutine: what one loop turn brings to a group is written at its end (``broadcast``).
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from streamsink.backends.gateway.audience import EVERYBODY, Audience
+from streamsink.backends.gateway.broadcast import Broadcast
 from streamsink.backends.gateway.followers import Follower
+from streamsink.backends.gateway.frame import Frames
 from streamsink.backends.gateway.group import Group, Member
-from streamsink.backends.gateway.turn import Turn
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from streamsink.backends.gateway.frame import Frame, HubProtocol
+    from streamsink.backends.gateway.frame import HubProtocol
     from streamsink.backends.gateway.messages import Invocation
     from streamsink.backends.gateway.transport import Transport
     from streamsink.core.events import Event
@@ -52,12 +51,13 @@ class Hub:
         on_empty: Callable[[str], None] | None = None,
         defer: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self._turn = Turn(self._write_waiting, defer=defer)
         self._on_empty = on_empty or _ignore
         self._max_followed_events = max_followed_events
         self._connections: dict[str, Member] = {}
         self._groups: dict[str, Group] = {}
         self._users: dict[str, dict[str, Member]] = {}
+        self._broadcast = Broadcast(self._connections, self._shed, defer=defer)
+        self._turn = self._broadcast.turn
         self.slow_readers: int = 0
         self.is_draining: bool = False
 
@@ -168,7 +168,7 @@ class Hub:
 
     def send(self, call: Invocation, to: Audience = EVERYBODY) -> None:
         """Send a call to whoever is meant; nobody is no error."""
-        self._write(self._meant(to), lambda protocol: protocol.encode(call))
+        self._broadcast.write(self._meant(to), Frames(lambda protocol: protocol.encode(call)))
 
     def reaches(self, audience: Audience) -> bool:
         """Whether there is anybody: such a connection, a user who is connected, a group with members."""
@@ -197,32 +197,7 @@ class Hub:
         """Send what waits for a group before somebody comes or goes: each hears what is published meanwhile."""
         there = self._groups.get(group)
         if there is not None:
-            self._write_waiting(there)
-
-    def _write_waiting(self, there: Group) -> int:
-        batches, there.waiting = there.waiting, None
-        if batches is None:  # sent already
-            return 0
-        if there.followers:
-            for follower in there.followers:
-                follower.put(chain.from_iterable(batches))
-        members = there.members()
-        if len(members) == 1:  # as most threads have it
-            member = members[0]
-            if not member.transport.write(member.protocol.frame(batches)):
-                self._shed(member)
-        else:
-            self._write(members, lambda protocol: protocol.frame(batches))
-        return len(members)
-
-    def _write(self, members: Iterable[Member], encode: Callable[[HubProtocol], Frame]) -> None:
-        frames: dict[HubProtocol, Frame] = {}
-        for member in members:
-            frame = frames.get(member.protocol)
-            if frame is None:
-                frame = frames[member.protocol] = encode(member.protocol)
-            if not member.transport.write(frame):
-                self._shed(member)
+            self._broadcast.settle(there)
 
     @asynccontextmanager
     async def subscribe(self, group: str) -> AsyncIterator[Follower]:

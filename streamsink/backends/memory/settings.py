@@ -22,7 +22,8 @@ class MemorySettings:
     Args:
         events: events per thread, before those that a snapshot covers are trimmed.
         ttl_s: a thread untouched for so many seconds, without an open run, is forgotten.
-        max_bytes: of all threads; the least recently touched ones without an open run are forgotten first.
+        max_bytes: of all threads' events and snapshots, and of the responses of ended runs; the least recently
+            touched threads without an open run are forgotten first.
     """
 
     events: Annotated[int, whole("STREAM_HISTORY_EVENTS", KEPT_EVENTS)] = 10_000

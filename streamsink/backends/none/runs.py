@@ -10,7 +10,7 @@ from streamsink.backends.process.thread_runs import ThreadRuns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamsink.core.events import Event, Record, Terminal
+    from streamsink.core.events import Event, Record
     from streamsink.core.runs import Attempt
 
 __all__ = ["UnkeptRuns"]
@@ -43,7 +43,7 @@ class UnkeptRuns(ThreadRuns):
         """``Timeline.begin_attempt``; of a run that was handed over, and has come here all the same."""
         entry = self.runs.get(correlation_id)
         if self.runs.take_back(entry):
-            self._grow(-_bytes(entry))
+            self._grow(-self._cost(entry))
         return super().begin_attempt(correlation_id, lease_s, now_ms, call)
 
     def hand_over(self, correlation_id: str) -> None:
@@ -51,14 +51,7 @@ class UnkeptRuns(ThreadRuns):
         entry = self.runs.find(correlation_id)
         if entry is not None and entry.state == "accepted":
             forgotten = self.runs.set_aside(entry)
-            self._grow(_bytes(entry) - sum(map(_bytes, forgotten)))
+            self._grow(self._cost(entry) - sum(map(self._cost, forgotten)))
 
-    def _close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
-        forgotten = super()._close(entry, terminal)
-        self._grow(_bytes(entry) - sum(map(_bytes, forgotten)))
-        return forgotten
-
-
-def _bytes(entry: RunEntry) -> int:
-    response = entry.terminal.response if entry.terminal is not None else None
-    return _RUN_BYTES + len(response or b"")
+    def _cost(self, entry: RunEntry) -> int:
+        return _RUN_BYTES + super()._cost(entry)

@@ -26,7 +26,7 @@ class ThreadRuns(ABC):
     """The runs of one thread.
 
     Attributes:
-        size: bytes of what is kept.
+        size: bytes of what is kept, the responses of runs that are over included.
     """
 
     def __init__(self, thread: str, runs: RunTable) -> None:
@@ -46,9 +46,15 @@ class ThreadRuns(ABC):
     def _next_attempt(self, entry: RunEntry, now_ms: int) -> int:
         return entry.attempt + 1
 
-    def _close(self, entry: RunEntry, terminal: Terminal) -> list[RunEntry]:
-        """End a run; gives those that are forgotten for it."""
-        return self.runs.close(entry, terminal)
+    def _cost(self, entry: RunEntry) -> int:
+        """Bytes of what is kept of a run that is over."""
+        response = entry.terminal.response if entry.terminal is not None else None
+        return len(response or b"")
+
+    def _close(self, entry: RunEntry, terminal: Terminal) -> None:
+        """End a run; the oldest ones that are over are forgotten for it."""
+        forgotten = self.runs.close(entry, terminal)
+        self._grow(self._cost(entry) - sum(map(self._cost, forgotten)))
 
     def accept_run(self, request: RunRequest, now_ms: int) -> Accepted:
         """``Timeline.accept_run``."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import random as random_numbers
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.redis.channels import Channels
+from streamsink.backends.redis.masters import Masters
 from streamsink.backends.redis.pubsub import log_failure
 from streamsink.backends.redis.slots import moved_to
-from streamsink.backends.redis.subscriber import Subscriber
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from streamsink.backends.redis.endpoint import Address, Endpoint
-    from streamsink.backends.redis.subscriber import Listener
+    from streamsink.backends.redis.masters import Master
+    from streamsink.backends.redis.subscriptions import Listener
     from streamsink.backends.redis.topology import Topology
 
 __all__ = ["ClusterSubscriber"]
@@ -28,21 +28,6 @@ _CLOSED: Final = "the subscriber is closed"
 _TAKEN_BACK: Final = "nobody wants to listen any more"
 _AGAIN_S: Final = 0.05
 _LATER_S: Final = 0.5
-
-
-@dataclass(slots=True, eq=False)
-class _Master:
-    """A connection to a master.
-
-    Attributes:
-        needed: by how many that listen, or try to.
-        was_idle: nobody needed it when that was last looked at.
-    """
-
-    address: Address
-    subscriber: Subscriber
-    needed: int = 0
-    was_idle: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +40,7 @@ class _Call:
 
     channel: bytes
     listener: Listener
-    master: _Master | None = None
+    master: Master | None = None
     is_wanted: bool = True
     is_refused: bool = False
 
@@ -70,13 +55,13 @@ class _Heard:
 
     channel: bytes
     listener: Listener
-    master: _Master
+    master: Master
     is_moving: bool = False
     is_refused: bool = False
 
 
 class ClusterSubscriber(Channels):
-    """A :class:`Subscriber` for each master that has a channel which somebody listens to.
+    """A subscriber for each master that has a channel which somebody listens to.
 
     Where a slot gets another master, its channels follow, and listeners are told of the gap when they are confirmed
     there. That is noticed when a master refuses or drops a channel, when it cannot be reached, when a script was sent
@@ -100,11 +85,9 @@ class ClusterSubscriber(Channels):
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
         self._topology = topology
-        self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._look_s = look_s
-        self._random = random
-        self._masters: dict[Address, _Master] = {}
+        self._masters = Masters(topology, endpoint, on_moved=self._moved, timeout_s=timeout_s, random=random)
         self._heard: dict[bytes, list[_Heard]] = {}
         self._calls: set[_Call] = set()
         self._tasks = TaskOwner()
@@ -115,7 +98,7 @@ class ClusterSubscriber(Channels):
 
     @property
     def is_connected(self) -> bool:
-        needed = self._needed()
+        needed = self._masters.needed()
         return bool(needed) and all(master.subscriber.is_connected for master in needed)
 
     async def listen(self, channel: bytes, listener: Listener) -> None:
@@ -142,7 +125,7 @@ class ClusterSubscriber(Channels):
         self._start()
         if not self._topology.masters:
             await self._topology.refresh()
-        for master in self._needed():
+        for master in self._masters.needed():
             await master.subscriber.check()
 
     async def aclose(self) -> None:
@@ -150,17 +133,13 @@ class ClusterSubscriber(Channels):
         for call in tuple(self._calls):
             _take_back(call)
         await self._tasks.aclose()
-        for master in self._masters.values():
-            await master.subscriber.aclose()
+        await self._masters.aclose()
 
     def _start(self) -> None:
         if self._is_closed:
             raise UnavailableError(_CLOSED)
         if self._task is None:
             self._task = self._tasks.start(self._follow(), name="streamsink redis channels")
-
-    def _needed(self) -> list[_Master]:
-        return [master for master in self._masters.values() if master.needed]
 
     def _find(self, channel: bytes, listener: Listener) -> _Heard | None:
         return next((each for each in self._heard.get(channel, ()) if each.listener is listener), None)
@@ -192,7 +171,7 @@ class ClusterSubscriber(Channels):
     async def _ask(self, call: _Call, address: Address) -> None:
         if self._is_closed or not call.is_wanted:
             raise UnavailableError(_CLOSED if self._is_closed else _TAKEN_BACK)
-        master = call.master = self._at(address)
+        master = call.master = self._masters.at(address)
         call.is_refused = False
         master.needed += 1
         try:
@@ -204,7 +183,7 @@ class ClusterSubscriber(Channels):
             call.master = None
             master.needed -= 1
 
-    def _keep(self, call: _Call, master: _Master) -> None:
+    def _keep(self, call: _Call, master: Master) -> None:
         heard = self._find(call.channel, call.listener)
         if heard is None:
             self._heard.setdefault(call.channel, []).append(_Heard(call.channel, call.listener, master))
@@ -219,18 +198,6 @@ class ClusterSubscriber(Channels):
             heard.is_refused = False
         if self._topology.known(call.channel) != master.address:
             self._woken.set()
-
-    def _at(self, address: Address) -> _Master:
-        master = self._masters.get(address)
-        if master is None:
-            subscriber = Subscriber(
-                _finder(self._topology, self._endpoint(address)),
-                timeout_s=self._timeout_s,
-                random=self._random,
-                on_moved=lambda channel, words: self._moved(address, channel, words),
-            )
-            master = self._masters[address] = _Master(address, subscriber)
-        return master
 
     # Following
 
@@ -251,7 +218,7 @@ class ClusterSubscriber(Channels):
                     await self._woken.wait()
             except TimeoutError:
                 self._topology.refresh_soon()
-                await self._close_idle()
+                await self._masters.close_idle()
             self._woken.clear()
             self._follow_channels()
 
@@ -266,7 +233,7 @@ class ClusterSubscriber(Channels):
                     heard.is_moving = True
                     self._tasks.start(self._move(heard), name="streamsink redis channel moves")
 
-    def _is_at_home(self, channel: bytes, master: _Master) -> bool:
+    def _is_at_home(self, channel: bytes, master: Master) -> bool:
         return self._topology.known(channel) in (master.address, None)
 
     async def _move(self, heard: _Heard) -> None:
@@ -278,25 +245,6 @@ class ClusterSubscriber(Channels):
         finally:
             heard.is_moving = False
             self._woken.set()
-
-    async def _close_idle(self) -> None:
-        for master in tuple(self._masters.values()):
-            if not master.needed and master.was_idle:
-                del self._masters[master.address]
-                await master.subscriber.aclose()
-            master.was_idle = not master.needed
-
-
-def _finder(topology: Topology, endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
-    """Says where a master is: where it was. When that has to be said again, perhaps it is no master any more."""
-    times = count()
-
-    async def find() -> Endpoint:
-        if next(times):
-            topology.refresh_soon()
-        return endpoint
-
-    return find
 
 
 def _take_back(call: _Call) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
@@ -12,7 +11,10 @@ from redis.exceptions import RedisError
 
 from streamsink.core.errors import SettingsError
 
-__all__ = ["Address", "Endpoint", "addresses", "tls_failure"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Address", "Endpoint", "addresses"]
 
 
 class Address(NamedTuple):
@@ -84,10 +86,3 @@ def _tls(options: dict[str, Any]) -> ssl.SSLContext:
     """The context that redis-py makes of the same options, so that commands and messages trust the same servers."""
     connection = SSLConnection(**{name: value for name, value in options.items() if name.startswith("ssl_")})
     return connection.ssl_context.get()
-
-
-def tls_failure(error: BaseException | None) -> str | None:
-    """What to say of an error that TLS caused, at whatever remove; None: another thing caused it."""
-    while error is not None and not isinstance(error, ssl.SSLError):
-        error = error.__cause__ or error.__context__
-    return None if error is None else f"TLS with Redis failed ({error.reason})"

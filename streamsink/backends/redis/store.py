@@ -1,4 +1,4 @@
-"""One deployment's Redis: scripts that share round trips, plain commands, and its errors as ours."""
+"""One deployment's Redis: scripts that share round trips, and plain commands."""
 
 from __future__ import annotations
 
@@ -11,25 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hiredis import pack_command
-from redis.exceptions import (
-    AskError,
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    ClusterDownError,
-    MovedError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from streamsink.backends.redis.endpoint import tls_failure
+from streamsink.backends.redis.errors import as_ours
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
 
@@ -160,7 +145,7 @@ class RedisStore(Store):
                 _settle(call, UnavailableError("the store is closed"))
             raise
         for call, reply in zip(calls, replies, strict=True):
-            _settle(call, _as_ours(reply) if isinstance(reply, Exception) else reply)
+            _settle(call, as_ours(reply) if isinstance(reply, Exception) else reply)
         if any(isinstance(reply, ReadOnlyError) for reply in replies):
             await self._reconnect()
 
@@ -204,7 +189,7 @@ class RedisStore(Store):
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            raise _as_ours(error) from error
+            raise as_ours(error) from error
 
     async def check(self, key: bytes) -> None:
         with self.mapped():
@@ -253,37 +238,3 @@ def _settle(call: _Call, outcome: Any) -> None:
         call.reply.set_exception(outcome)
     else:
         call.reply.set_result(outcome)
-
-
-_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (AuthenticationError, "Redis refused the user or the password in STREAM_REDIS_URL"),
-    (AuthorizationError, "Redis refused the user or the password in STREAM_REDIS_URL"),
-    (NoPermissionError, "the user in STREAM_REDIS_URL may not do this; docs/redis.md has the rules it needs"),
-    (BusyLoadingError, "Redis is loading its data"),
-    (ReadOnlyError, "this Redis is a read-only replica; STREAM_REDIS_URL should name the master"),
-    (OutOfMemoryError, "Redis is full (maxmemory)"),
-    (TimeoutError, "Redis did not answer in time"),
-    (RedisTimeoutError, "Redis did not answer in time"),
-    (ClusterDownError, "the Redis cluster has slots without a master"),
-    (MovedError, "this Redis is one of a cluster; STREAM_REDIS_URL should begin with redis+cluster://"),
-    (AskError, "a slot of the Redis cluster is being moved"),
-    (TryAgainError, "a slot of the Redis cluster is being moved"),
-    (ResponseError, "Redis refused the call"),
-)
-
-
-def _as_ours(error: Exception) -> UnavailableError:
-    """What redis-py raised, as ours, with the other as its cause.
-
-    Errors of foreign origin may quote keys and values: only their first word is told.
-    """
-    ours = UnavailableError(_reason(error))
-    ours.__cause__ = error
-    return ours
-
-
-def _reason(error: Exception) -> str:
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return f"{reason} ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else reason
-    return tls_failure(error) or "Redis cannot be reached"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.redis.channels import Channels
-from streamsink.backends.redis.endpoint import tls_failure
+from streamsink.backends.redis.errors import tls_failure
 from streamsink.backends.redis.pubsub import connect, log_failure
 from streamsink.backends.redis.subscriptions import Listener, Subscriptions
 from streamsink.core.errors import StreamSinkError, UnavailableError

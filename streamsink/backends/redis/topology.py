@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from streamsink.backends.redis.endpoint import tls_failure
+from streamsink.backends.redis.errors import tls_failure
 from streamsink.backends.redis.slots import SlotMap
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner

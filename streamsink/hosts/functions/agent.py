@@ -10,6 +10,7 @@ from agent_framework import AgentResponse, AgentResponseUpdate, Message, Respons
 
 from streamsink.hosts.approvals import answer_message, pending_requests
 from streamsink.hosts.attempt import Attempt, RunScope, current_scope
+from streamsink.hosts.delegating_agent import DelegatingAgent
 from streamsink.hosts.history import settled
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class EntityScope(RunScope):
     answer: Answer | None = None
 
 
-class EntityAgent:
+class EntityAgent(DelegatingAgent):
     """An agent (``SupportsAgentRun``) that is published when its entity runs it, and left alone otherwise.
 
     The entity asks for a stream; when that fails, it asks again without one, tools included. This raises what keeps it
@@ -50,23 +51,11 @@ class EntityAgent:
     """
 
     def __init__(self, inner: SupportsAgentRun, *, time_limit_s: float, keep_rerun: bool) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._time_limit_s = time_limit_s
         self._keep_rerun = keep_rerun
-        self.id: str = inner.id
-        self.name: str | None = inner.name
-        self.description: str | None = inner.description
-
-    def create_session(self, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent."""
-        return self.inner.create_session(session_id=session_id)
-
-    def get_session(self, service_session_id: Any, *, session_id: str | None = None) -> AgentSession:
-        """A session of the wrapped agent that its service keeps."""
-        return self.inner.get_session(service_session_id, session_id=session_id)
 
     def run(self, messages: Any = None, *, stream: bool = False, **kwargs: Any) -> Any:
-        """As ``SupportsAgentRun.run``."""
         scope = current_scope()
         if not isinstance(scope, EntityScope):
             how = {"stream": True} if stream else {}
@@ -91,23 +80,14 @@ class EntityAgent:
         return ResponseStream(attempt.updates(), finalizer=final)
 
 
-class _Turn:
+class _Turn(DelegatingAgent):
     """The wrapped agent for one attempt: in a fresh session, or, to answer, in the one that has asked."""
 
     def __init__(self, inner: SupportsAgentRun, scope: EntityScope) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._scope = scope
         self._session: AgentSession | None = None
         self._approved: Content | None = None
-        self.id = inner.id
-        self.name = inner.name
-        self.description = inner.description
-
-    def create_session(self, *, session_id: str | None = None) -> AgentSession:
-        return self._inner.create_session(session_id=session_id)
-
-    def get_session(self, service_session_id: Any, *, session_id: str | None = None) -> AgentSession:
-        return self._inner.get_session(service_session_id, session_id=session_id)
 
     def run(self, messages: Any = None, *, stream: bool = False, session: Any = None, **kwargs: Any) -> Any:
         return self._ask(messages, stream, kwargs)
@@ -115,7 +95,7 @@ class _Turn:
     async def _ask(self, messages: Any, stream: bool, kwargs: dict[str, Any]) -> Any:
         self._session, messages = await self._open(messages)
         how: dict[str, Any] = {"stream": True} if stream else {}
-        answer: Any = self._inner.run(messages, session=self._session, **how, **kwargs)
+        answer: Any = self.inner.run(messages, session=self._session, **how, **kwargs)
         return answer if hasattr(answer, "__aiter__") else await answer
 
     async def _open(self, messages: Any) -> tuple[AgentSession, Any]:
@@ -123,7 +103,7 @@ class _Turn:
         if answer is None:
             # Its id is a fresh one, too: the entity gives the whole conversation, and a store of histories that
             # knew this session would give it once more.
-            return self._inner.create_session(), messages
+            return self.inner.create_session(), messages
         session = await scope.sessions.open(scope.thread, scope.request.agent_name, answer.approval_id)
         self._approved = pending_requests(session)[answer.approval_id].function_call
         return session, answer_message(session, answer.approval_id, approved=answer.approved)

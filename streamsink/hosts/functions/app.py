@@ -23,6 +23,7 @@ from streamsink.core.names import AGENT_NAME, THREAD_ID
 from streamsink.core.settings import Settings
 from streamsink.core.sink import StreamSink
 from streamsink.hosts import paths
+from streamsink.hosts.agents import check_shareable
 from streamsink.hosts.assembly import Assembly, Nature, assemble
 from streamsink.hosts.functions.agent import EntityAgent
 from streamsink.hosts.functions.agent_loop import AgentLoop
@@ -145,8 +146,9 @@ class StreamFunctionApp(AgentFunctionApp):
 
         Raises:
             ValueError: the agent has no name.
-            SettingsError: it is to be offered under a name that a URL cannot carry.
+            SettingsError: it is to be offered under a name that a URL cannot carry, or is a workflow's own agent.
         """
+        check_shareable(agent)
         name = entity_id or getattr(agent, "name", None)
         if name is not None:
             offered = self._offers_agents and entity_id is None

@@ -12,6 +12,7 @@ from streamsink.core.errors import InvalidRequestError
 from streamsink.core.events import USER_MESSAGE, Envelope
 from streamsink.core.names import CORRELATION_ID
 from streamsink.core.runs import RunRequest
+from streamsink.core.user_messages import user_message_fields
 from streamsink.hosts.agent_host import Answer
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Operation:
         """
         message = None
         if not told:
-            fields: dict[str, Any] = {"messageId": f"{self.correlation_id}-user", "text": self.message}
+            fields = user_message_fields(self.correlation_id, self.message)
             draft = data_draft(USER_MESSAGE, fields, at_ms=sink.runtime.now_ms())
             envelope = Envelope(thread, self.correlation_id, agent)
             message = next(draft.records(envelope, 0, sink.options.max_event_bytes))

@@ -10,6 +10,7 @@ import pytest
 
 from streamsink.backends.gateway.hub import Hub
 from streamsink.backends.gateway.json_protocol import JSON, JsonProtocol
+from streamsink.backends.gateway.turn import SLICE
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 from .support import RecordingTransport, at_once, make_event
@@ -107,6 +108,45 @@ async def test_who_comes_and_goes_gets_what_is_published_meanwhile() -> None:
 
         assert [event.seq async for event in events] == [3]
     assert [len(member.frames) for member in (first, second)] == [2, 2]
+
+
+def test_a_group_of_many_is_written_to_in_several_turns() -> None:
+    """Nobody else waits for more than a slice of it; order is kept, and who has gone is passed over."""
+    calls: list[Callable[[], None]] = []
+    hub = Hub(defer=calls.append)
+    members = [connect(hub, f"c{number}") for number in range(2 * SLICE + 1)]
+    other = connect(hub, "x", group="other")
+    hub.publish("g", [make_event(1)])
+    hub.publish("other", [make_event(1)])
+
+    calls.pop(0)()
+    hub.publish("g", [make_event(2)])
+    hub.disconnect(f"c{SLICE}")
+    assert [len(member.frames) for member in members] == [1] * SLICE + [0] * (SLICE + 1)
+    while calls:
+        calls.pop(0)()
+
+    first, second = (JSON.frame([[make_event(seq)]]).payload for seq in (1, 2))
+    assert {tuple(frame.payload for frame in member.frames) for member in members} == {(first, second), ()}
+    assert [bool(member.frames) for member in members].index(False) == SLICE
+    assert len({id(member.frames[0]) for member in members if member.frames}) == 1
+    assert len(other.frames) == 1
+
+
+def test_who_comes_to_a_group_of_many_does_not_overtake() -> None:
+    calls: list[Callable[[], None]] = []
+    hub = Hub(defer=calls.append)
+    members = [connect(hub, f"c{number}") for number in range(2 * SLICE + 1)]
+    hub.publish("g", [make_event(1)])
+    calls.pop(0)()
+    assert members[-1].frames == []
+
+    late = connect(hub, "late")
+
+    assert len(members[-1].frames) == 1
+    while calls:
+        calls.pop(0)()
+    assert (late.frames, {len(member.frames) for member in members}) == ([], {1})
 
 
 def test_a_slow_member_that_joins_again_is_gone() -> None:

@@ -49,7 +49,7 @@ def test_groups_are_written_to_in_order_when_the_turn_is_over() -> None:
 
 
 def test_many_connections_are_written_to_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamsink.backends.gateway.turn._SLICE", 10)
+    monkeypatch.setattr("streamsink.backends.gateway.turn.SLICE", 10)
     groups = Groups(members=5)
     for group in "abc":
         groups.turn.add(group)

@@ -200,6 +200,21 @@ def test_only_what_a_snapshot_covers_is_trimmed() -> None:
     assert log.size == 1 + sum(len(event.json) for event in everything(log))
 
 
+def test_the_responses_of_the_runs_that_are_known_count() -> None:
+    log = ThreadLog("t", keep_events=0)
+    for i in range(205):
+        number = begun(log, f"r{i}", message=None)
+        end = Terminal("completed", response=b"x" * 100)
+        log.append(batch(f"r{i}", 1, attempt=number, end=end), 1_000)
+    head = log.read(None, limit=MANY, max_bytes=MANY).head
+    assert head is not None
+    log.put_snapshot(Snapshot(head, ()), None)
+
+    assert everything(log) == ()
+    assert log.runs.find("r4") is None
+    assert log.size == 200 * 100
+
+
 def test_a_producer_ahead_of_the_store_opens_an_epoch(log: ThreadLog) -> None:
     begun(log)
     seen = place(log.append(batch("r1", 1, 3), 1_000))
@@ -294,7 +309,7 @@ class ThreadMachine(RuleBasedStateMachine):
     @rule(name=runs, count=st.integers(1, 4), ends=st.booleans())
     def append(self, name: str, count: int, ends: bool) -> None:
         entry = self.log.runs.get(name)
-        end = Terminal("completed") if ends else None
+        end = Terminal("completed", response=b"x" * count) if ends else None
         seen = self.sent[name][1].cursor if name in self.sent and self.sent[name][0].attempt == entry.attempt else None
         said = batch(name, entry.next_n, count, attempt=entry.attempt, end=end, seen=seen)
         try:
@@ -401,7 +416,8 @@ class ThreadMachine(RuleBasedStateMachine):
     @invariant()
     def the_size_is_that_of_what_is_held(self) -> None:
         snapshot = sum(map(len, self.log.snapshot.parts)) if self.log.snapshot else 0
-        assert self.log.size == snapshot + sum(len(event.json) for event in everything(self.log))
+        responses = sum(len(terminal.response or b"") for terminal in self.closed.values())
+        assert self.log.size == snapshot + responses + sum(len(event.json) for event in everything(self.log))
 
 
 TestThreadMachine = ThreadMachine.TestCase

@@ -103,6 +103,17 @@ async def test_past_the_bound_the_least_recently_touched_threads_are_forgotten()
 
 
 @virtual_time
+async def test_what_runs_answered_counts_for_the_bound() -> None:
+    kept = timeline(max_bytes=10_000)
+    for thread in ("a", "b", "c"):
+        await begun(kept, thread)
+        await kept.append(thread, batch("r1", 1, end=Terminal("completed", response=b"x" * 4_000)))
+
+    assert [await kept.get_run(thread, "r1") is not None for thread in ("a", "b", "c")] == [False, True, True]
+    assert 8_000 < kept._size <= 10_000
+
+
+@virtual_time
 async def test_a_thread_that_is_larger_than_the_bound_is_kept_while_it_is_written() -> None:
     kept = timeline(max_bytes=500)
     await ended(kept, "small")

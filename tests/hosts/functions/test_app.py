@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import azure.durable_functions as df
 import azure.functions as func
 import pytest
+from agent_framework import WorkflowBuilder
 from agent_framework_azurefunctions import AgentFunctionApp
 from agent_framework_durabletask import RunRequest, run_agent_coroutine
 
@@ -108,6 +109,8 @@ async def test_agents_need_names_that_urls_carry() -> None:
             site.app.add_agent(make_agent(name="a/b"))
         with pytest.raises(ValueError, match="name"):
             site.app.add_agent(object())  # type: ignore[arg-type]
+        with pytest.raises(SettingsError, match="one hears what was said in another"):
+            site.app.add_agent(WorkflowBuilder(start_executor=make_agent()).build().as_agent(name="Flow"))
 
 
 @on_agent_loop

@@ -67,6 +67,7 @@ async def test_an_agents_own_goes_before_that_of_the_app() -> None:
     async with running_site(default_callback=apps, extend=extend) as site:
         assert await site.ask(await site.thread(), agent="Other") == "Mine"
         assert await site.ask(await site.thread()) == "Hello there"
+        await site.platform.idle()
 
         assert (own.responses, apps.responses) == (["Mine"], ["Hello there"])
 
@@ -79,6 +80,7 @@ async def test_what_it_raises_does_not_hurt_the_run(caplog: pytest.LogCaptureFix
         thread = await site.thread()
 
         assert await site.ask(thread) == "Hello there"
+        await site.platform.idle()  # the callback hears of the response after the run has its terminal
         assert await site.done(thread) == [("completed", None)]
         assert said(await site.events(thread)) == "Hello there"
         assert (callback.responses, len(model.heard)) == (["Hello there"], 1)

@@ -8,7 +8,7 @@ PORT   ?= 7071
 JOBS   ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types unit js functions browser soak bench format wheel clean
+.PHONY: demo test lint types unit js functions browser redis soak bench format wheel clean
 
 demo: $(VENV)/.demo streamsink/static/vendor/.done
 	PORT=$(PORT) $(BIN)/streamsink serve
@@ -40,6 +40,14 @@ functions: functions-3.11 functions-3.12 functions-3.13
 
 functions-3.%: | $(BIN)/python
 	@scripts/functions_on.sh 3.$* "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
+# What uses Redis, on another server than the wheel's Valkey: `make redis SERVER=/usr/bin/redis-server`. With TLS tests, so
+# the server has to be built with it. Five minutes; `TESTS=tests/backends/redis` takes one.
+SERVER ?= redis-server
+TESTS  ?= tests/backends/redis tests/demo tests/deploy tests/e2e tests/hosts
+redis: $(VENV)/.dev streamsink/static/vendor/.done
+	$(SERVER) --version
+	STREAMSINK_TEST_REDIS=$(SERVER) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
 # `make soak ARGS=--redis`: three nodes, which are killed, on a Redis that is restarted, paused and failed over.
 # `make soak ARGS=--signalr`: on Azure's twin, which fails, delays, reorders and doubles; with `--redis`, two nodes.

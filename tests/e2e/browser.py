@@ -27,6 +27,7 @@ _ARGUMENTS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+_OF_THE_NETWORK = ("Failed to load resource", "ERR_", "closed before receiving a handshake response")
 
 
 def _executable() -> str:
@@ -57,7 +58,7 @@ class Visitor:
 
     def _note(self, message: Any) -> None:
         # The network's own complaints are part of the tests that cut it; a page's, and the policy's, never are.
-        if message.type == "error" and "Failed to load resource" not in message.text and "ERR_" not in message.text:
+        if message.type == "error" and not any(words in message.text for words in _OF_THE_NETWORK):
             self.troubles.append(message.text)
 
 

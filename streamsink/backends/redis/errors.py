@@ -1,7 +1,8 @@
-"""What redis-py raises, as ours."""
+"""What redis-py and TLS raise, as ours."""
 
 from __future__ import annotations
 
+import ssl
 from typing import Final
 
 from redis.exceptions import (
@@ -21,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamsink.core.errors import UnavailableError
 
-__all__ = ["as_ours"]
+__all__ = ["as_ours", "tls_failure"]
 
 # The first that an error is one of counts.
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -55,4 +56,11 @@ def _reason(error: Exception) -> str:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return f"{reason} ({str(error).partition(' ')[0][:32]})" if kind is ResponseError else reason
-    return "Redis cannot be reached"
+    return tls_failure(error) or "Redis cannot be reached"
+
+
+def tls_failure(error: BaseException | None) -> str | None:
+    """What to say of an error that TLS caused, at whatever remove; None: another thing caused it."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else f"TLS with Redis failed ({error.reason})"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as random_numbers
-import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from streamsink.backends.redis.channels import Channels
+from streamsink.backends.redis.errors import tls_failure
 from streamsink.backends.redis.pubsub import connect, log_failure
 from streamsink.backends.redis.subscriptions import Listener, Subscriptions
 from streamsink.core.errors import StreamSinkError, UnavailableError
@@ -258,6 +258,4 @@ def _reason_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return "Redis did not answer in time"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS with Redis failed ({error.reason})"
-    return f"Redis cannot be reached ({type(error).__name__})"
+    return tls_failure(error) or f"Redis cannot be reached ({type(error).__name__})"

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from streamsink.backends.redis.errors import tls_failure
 from streamsink.backends.redis.slots import SlotMap
 from streamsink.core.errors import UnavailableError
 from streamsink.core.runtime import TaskOwner
@@ -152,8 +153,8 @@ class Topology:
             return error
         except TimeoutError:
             return UnavailableError(_LATE)
-        except OSError:
-            return UnavailableError(_UNREACHABLE)
+        except OSError as error:
+            return UnavailableError(tls_failure(error) or _UNREACHABLE)
         try:
             found = SlotMap.read(reply, server)
         except ValueError:

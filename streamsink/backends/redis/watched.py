@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from streamsink.backends.redis.endpoint import Endpoint, addresses
@@ -46,7 +48,7 @@ class Watched(OneServer):
         if options.pop("connection_class", None) is SSLConnection:
             options["ssl"] = True
         encryption = {name: value for name, value in options.items() if name.startswith("ssl")}
-        limits = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+        limits = _limits(timeout_s / (len(named.sentinels) + 1))
         self._sentinel = Sentinel(named.sentinels, sentinel_kwargs={**limits, **encryption, **named.sentinel_login})  # type: ignore[no-untyped-call]
         self._options = {**options, **connection_options(timeout_s), "db": named.database}
 
@@ -64,6 +66,15 @@ class Watched(OneServer):
     async def aclose(self) -> None:
         for sentinel in self._sentinel.sentinels:
             await sentinel.aclose()
+
+
+def _limits(timeout_s: float) -> dict[str, Any]:
+    """Of asking one sentinel. They are asked in turn: one that is gone must leave the others their time."""
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),  # redis-py's own takes longer than all of them may
+    }
 
 
 @dataclass(frozen=True, slots=True)

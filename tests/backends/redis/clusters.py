@@ -23,10 +23,10 @@ __all__ = ["ClusterServer", "LocalCluster", "local_cluster", "until"]
 class ClusterServer(ValkeyServer):
     """One of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.bus_port = free_port()
         super().__init__(
-            "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self.bus_port)
+            "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(self.bus_port), *options
         )  # fmt: skip
 
     @property
@@ -127,10 +127,10 @@ def _begin(third: int) -> int:
 
 
 @contextmanager
-def local_cluster() -> Iterator[LocalCluster]:
-    """One that works. To be made outside of an event loop."""
+def local_cluster(make: Callable[[], ClusterServer] = ClusterServer) -> Iterator[LocalCluster]:
+    """One that works, of servers that ``make`` makes. To be made outside of an event loop."""
     with ExitStack() as stack:
-        cluster = LocalCluster([stack.enter_context(ClusterServer()) for _ in range(4)])
+        cluster = LocalCluster([stack.enter_context(make()) for _ in range(4)])
         asyncio.run(cluster.form())
         yield cluster
 

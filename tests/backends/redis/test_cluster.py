@@ -176,12 +176,17 @@ async def test_a_master_that_became_a_replica_is_left(shaken: LocalCluster) -> N
         # Who asks a node something must see that it listens.
         assert await shaken.replica.tell("SPUBLISH", channel, b"x") == 1
         assert await ear.messages.get() == b"x"
-        assert not await listens(shaken.masters[2], channel)
+        # Newer Redis refuses SUNSUBSCRIBE at a replica (redis/redis#13640): the connection, which nobody needs, ends.
+        await until(lambda: is_left(shaken.masters[2], channel))
         await subscriber.check()
 
 
 async def listens(server: ClusterServer, channel: bytes) -> bool:
     return bool((await server.tell("PUBSUB", "SHARDNUMSUB", channel))[1])
+
+
+async def is_left(server: ClusterServer, channel: bytes) -> bool:
+    return not await listens(server, channel)
 
 
 async def test_a_slot_that_moves_takes_its_clients_along(cluster: LocalCluster) -> None:

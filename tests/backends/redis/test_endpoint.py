@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from streamsink.backends.redis.endpoint import Endpoint
+from streamsink.backends.redis.servers import servers_of
 from streamsink.backends.redis.subscriber import Subscriber
 from streamsink.core.errors import SettingsError, UnavailableError
 
+from .certificates import make_certificate
 from .scripted_server import Ear, answering, usual
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+UNTRUSTED = r"TLS with Redis failed \(CERTIFICATE_VERIFY_FAILED\)"
 
 
 @pytest.mark.parametrize(
@@ -69,34 +68,9 @@ def test_secrets_are_not_shown() -> None:
     assert "secret" not in repr(Endpoint.from_url("rediss://user:secret@cache"))
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """For ``localhost``, signed by itself, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = tmp_path / "server.pem"
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
-    return path
-
-
 @pytest.mark.service
-async def test_tls(certificate: Path) -> None:
+async def test_tls(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "server.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     async with answering(usual, context) as server:
@@ -111,6 +85,18 @@ async def test_tls(certificate: Path) -> None:
         await subscriber.listen(b"c", Ear())
         await subscriber.aclose()
         subscriber = Subscriber(foreign)
-        with pytest.raises(UnavailableError, match=r"TLS with Redis failed \(CERTIFICATE_VERIFY_FAILED\)"):
+        with pytest.raises(UnavailableError, match=UNTRUSTED):
             await subscriber.check()
         await subscriber.aclose()
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("scheme", ["rediss", "rediss+cluster"])
+async def test_a_store_says_that_tls_failed(scheme: str, tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(make_certificate(tmp_path / "server.pem"))
+    async with answering(usual, context) as server:
+        store = servers_of(f"{scheme}://localhost:{server.port}", timeout_s=2).store()
+        with pytest.raises(UnavailableError, match=UNTRUSTED):
+            await store.check(b"ready")
+        await store.aclose()

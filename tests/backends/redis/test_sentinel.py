@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from streamsink.core.secrets import SecretRing
 from streamsink.core.settings import Settings
 from streamsink.testing.serving import serving
 from streamsink.testing.signalr import signalr_client
-from streamsink.testing.valkey import ValkeyServer
+from streamsink.testing.valkey import ValkeyServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -107,6 +108,18 @@ async def test_sentinels_that_know_nothing_are_said() -> None:
     with pytest.raises(UnavailableError, match="no sentinel"):
         await servers.find()
     await servers.aclose()
+
+
+async def test_sentinels_that_are_gone_are_passed_over(watched: Watched) -> None:
+    """Refused at once, or with the machine, which answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gone = f"127.0.0.1:{free_port()},127.0.0.1:{silent.getsockname()[1]}"
+        servers = servers_of(watched.url.replace("://", f"://{gone},"), timeout_s=2)
+        store, subscriber = servers.store(), servers.subscriber(lambda: 0.5)
+        await store.check(b"ready")
+        await subscriber.check()
+        await subscriber.aclose()
+        await store.aclose()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import msgspec
+
 from streamsink.core.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
@@ -73,8 +75,7 @@ class ConnectionTokens(ABC):
         """The connection of a claimed token is over; it cannot be used again. Again is no error."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     owner: tuple[str, str | None]
     expires: float

@@ -24,7 +24,7 @@ class Member:
     user_id: str | None
     protocol: HubProtocol
     transport: Transport
-    groups: set[str] = field(default_factory=set)
+    groups: tuple[str, ...] = ()  # few, and most connections of many are idle: garbage collections pass tuples over
 
 
 @dataclass(eq=False, slots=True)

@@ -112,7 +112,8 @@ class Hub:
         if member is None:
             raise ConnectionGoneError("there is no such connection")
         _check_owner(member, user_id)
-        member.groups.add(group)
+        if group not in member.groups:
+            member.groups += (group,)
         self._groups.setdefault(group, Group()).add(member)
 
     def leave(self, group: str, connection_id: str, user_id: str | None = None) -> None:
@@ -127,7 +128,7 @@ class Hub:
             return
         _check_owner(member, user_id)
         if group in member.groups:
-            member.groups.discard(group)
+            member.groups = _without(member.groups, group)
             self._groups[group].remove(connection_id)
             self._prune(group)
 
@@ -136,7 +137,7 @@ class Hub:
         self._settle(group)
         gone = self._groups.pop(group, Group())
         for member in gone.members():
-            member.groups.discard(group)
+            member.groups = _without(member.groups, group)
         for follower in gone.followers:
             follower.end()
         self._on_empty(group)
@@ -244,6 +245,10 @@ class Hub:
 
 def _ignore(_: str) -> None:
     """Nobody wants to know."""
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple([each for each in names if each != name])
 
 
 def _check_owner(member: Member, user_id: str | None) -> None:

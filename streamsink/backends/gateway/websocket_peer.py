@@ -1,8 +1,8 @@
 """The server's end of one WebSocket on a byte stream, without input or output.
 
-Two thin layers on ``websockets.server.ServerProtocol``: one answers the request, a fresh one serves the open
-connection (the first would keep the request's headers alive). It costs 1.5 kB per connection, so that a frame
-reader of our own would save nothing worth having (docs/architecture.md has the measurement).
+Two thin layers on ``websockets.server.ServerProtocol``: one answers the request, fresh ones serve the open connection
+while it says something. Making one takes 4 µs, so that a frame reader of our own would save nothing worth having
+(docs/architecture.md has the measurement).
 """
 
 from __future__ import annotations
@@ -71,49 +71,73 @@ class Upgrade:
 class WebSocketPeer:
     """An open WebSocket: takes bytes and gives messages; what is to be written is fetched with :meth:`output`.
 
+    The library's protocol is there while something is under way, and made anew when the client speaks again: most
+    clients only ping, every 15 s, and garbage collections last as long as there are objects of idle connections.
+
     Args:
         max_message_bytes: of one message, in however many frames.
     """
 
-    __slots__ = ("_is_text", "_parts", "_protocol")
+    __slots__ = ("_is_text", "_max_bytes", "_parts", "_protocol", "_unread_bytes")
 
     def __init__(self, max_message_bytes: int) -> None:
-        self._protocol = ServerProtocol(state=State.OPEN, max_size=max_message_bytes, logger=_log)
-        self._parts: list[bytes] = []
+        self._max_bytes = max_message_bytes
+        self._protocol: ServerProtocol | None = None
+        self._unread_bytes = 0  # given to the library, and not seen in a frame
+        self._parts: list[bytes] | None = None  # of a message that has begun
         self._is_text = False
 
     def receive(self, data: bytes) -> Iterator[str | bytes]:
         """The messages that ``data`` completes; to be exhausted before the next call."""
-        self._protocol.receive_data(data)
-        for frame in cast("list[Frame]", self._protocol.events_received()):
+        protocol = self._awake()
+        self._unread_bytes += len(data)
+        protocol.receive_data(data)
+        for frame in cast("list[Frame]", protocol.events_received()):
+            self._unread_bytes -= _size(frame)
             yield from self._take(frame)
 
     def close(self) -> None:
         """Say that it is over; again is harmless."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        protocol = self._awake()
+        if protocol.state is State.OPEN:
+            protocol.send_close(CloseCode.NORMAL_CLOSURE)
 
     def output(self) -> tuple[bytes, bool]:
         """What is to be written now, and whether the connection ends after it."""
-        written = self._protocol.data_to_send()
+        protocol = self._protocol
+        if protocol is None:
+            return b"", False
+        written = protocol.data_to_send()
+        if not self._unread_bytes and self._parts is None and protocol.state is State.OPEN:
+            self._protocol = None
         return b"".join(written), SEND_EOF in written
+
+    def _awake(self) -> ServerProtocol:
+        if self._protocol is None:
+            self._protocol = ServerProtocol(state=State.OPEN, max_size=self._max_bytes, logger=_log)
+        return self._protocol
 
     def _take(self, frame: Frame) -> Iterator[str | bytes]:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
-            self._is_text = frame.opcode is Opcode.TEXT
-        elif frame.opcode is not Opcode.CONT:  # a control frame, which the library has answered
+            self._is_text, self._parts = frame.opcode is Opcode.TEXT, []
+        if self._parts is None or frame.opcode >= Opcode.CLOSE:  # a control frame, which the library has answered
             return
         self._parts.append(bytes(frame.data))
         if frame.fin:
-            data = b"".join(self._parts)
-            self._parts.clear()
+            data, self._parts = b"".join(self._parts), None
             yield from self._decoded(data) if self._is_text else (data,)
 
     def _decoded(self, data: bytes) -> Iterator[str]:
         try:
             yield data.decode()
         except UnicodeDecodeError:
-            self._protocol.fail(CloseCode.INVALID_DATA)
+            self._awake().fail(CloseCode.INVALID_DATA)
+
+
+def _size(frame: Frame) -> int:
+    """What a client's frame took at least, RFC 6455 §5.2; whoever writes lengths longer than need be took more."""
+    size = len(frame.data)
+    return size + (6 if size < 126 else 8 if size < 65_536 else 14)
 
 
 def _scope(request: Request) -> Scope:

@@ -112,12 +112,45 @@ def test_messages_come_out_however_they_were_cut(messages: list[str | bytes], da
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
 
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    received = [message for piece in pieces if piece for message in peer.receive(piece)]
+    received: list[str | bytes] = []
+    for piece in pieces:
+        received += peer.receive(piece)
+        if data.draw(st.booleans()):
+            client.receive_data(peer.output()[0])
 
     assert received == messages
     client.receive_data(peer.output()[0])
+    assert peer._protocol is None
     pongs = client.events_received()
     assert [bytes(pong.data) for pong in pongs if isinstance(pong, WireFrame)] == [b"between"] * len(messages)
+
+
+def test_the_library_is_kept_while_something_is_under_way() -> None:
+    """A frame's head, all of a frame but its last byte, a message's first frame: even an empty one."""
+    client, peer = opened()
+    client.send_text(b"", fin=False)
+    first = said(client)
+    client.send_continuation(b"abc", fin=True)
+    last = said(client)
+
+    for piece in (first[:2], first[2:], last[:2], last[2:-1]):
+        assert list(peer.receive(piece)) == []
+        assert peer.output() == (b"", False)
+        assert peer._protocol is not None
+
+    assert list(peer.receive(last[-1:])) == ["abc"]
+    assert peer.output() == peer.output() == (b"", False)
+    assert peer._protocol is None
+
+
+def test_lengths_that_are_longer_than_need_be_are_read() -> None:
+    """The library reads them (RFC 6455 §5.2 forbids them), and stays."""
+    _, peer = opened()
+    frame = b"\x81\xfe\x00\x02\0\0\0\0hi"
+
+    for _ in range(2):
+        assert list(peer.receive(frame)) == ["hi"]
+        assert peer.output() == (b"", False)
 
 
 def test_a_clients_close_is_answered_and_ends_it() -> None:

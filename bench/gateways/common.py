@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import resource
 import socket
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
+
+from streamsink.hosts.garbage import spare_what_stays
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,9 +27,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def say(**ports: int) -> None:
-    """Tell the bench where this gateway listens. What is there is frozen, as ``serve`` does."""
-    gc.collect()
-    gc.freeze()
+    """Tell the bench where this gateway listens. Garbage is collected as ``serve`` has it, for all in Python."""
+    spare_what_stays()
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
 

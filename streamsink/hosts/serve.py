@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from streamsink.hosts.garbage import spare_what_stays
 from streamsink.hosts.listening import BACKLOG, listen, url_of
 from streamsink.hosts.sockets import websocket_protocol
 
@@ -77,10 +77,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            # What is there now stays: a full collection would go through it each time the connections have grown by
-            # a quarter, and the loop would stand still for that long.
-            gc.collect()
-            gc.freeze()
+            spare_what_stays()
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

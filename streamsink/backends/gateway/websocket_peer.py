@@ -55,9 +55,14 @@ class Upgrade:
         Args:
             refusal: why it is not to be; what is no good handshake is refused anyway.
         """
-        if self._request is None:  # the library has written its refusal already, if any
-            return b"".join(self._protocol.data_to_send()), False
-        response = self._protocol.accept(self._request)
+        is_accepted = self._request is not None and self._respond(self._request, refusal)
+        written = b"".join(self._protocol.data_to_send())
+        _let_go(self._protocol)
+        return written, is_accepted
+
+    def _respond(self, request: Request, refusal: Reply | None) -> bool:
+        """Without a request the library has written its refusal already, if any."""
+        response = self._protocol.accept(request)
         is_accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
         if is_accepted and refusal is not None:
             is_accepted = False
@@ -65,7 +70,7 @@ class Upgrade:
             for name, value in refusal.headers.items():
                 response.headers[name] = value
         self._protocol.send_response(response)
-        return b"".join(self._protocol.data_to_send()), is_accepted
+        return is_accepted
 
 
 class WebSocketPeer:
@@ -109,6 +114,7 @@ class WebSocketPeer:
             return b"", False
         written = protocol.data_to_send()
         if not self._unread_bytes and self._parts is None and protocol.state is State.OPEN:
+            _let_go(protocol)
             self._protocol = None
         return b"".join(written), SEND_EOF in written
 
@@ -132,6 +138,11 @@ class WebSocketPeer:
             yield data.decode()
         except UnicodeDecodeError:
             self._awake().fail(CloseCode.INVALID_DATA)
+
+
+def _let_go(protocol: ServerProtocol) -> None:
+    """End the generator that it and its parser hold each other by: else it would wait for a garbage collection."""
+    protocol.parser.close()
 
 
 def _size(frame: Frame) -> int:

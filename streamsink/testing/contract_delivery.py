@@ -12,7 +12,8 @@ from streamsink.core.events import Terminal
 from streamsink.testing.checking import batch, begun, expect, numbers
 
 if TYPE_CHECKING:
-    from streamsink.testing.subject import MakeSubject
+    from streamsink.core.runs import Batch
+    from streamsink.testing.subject import MakeSubject, Subject
 
 __all__ = ["CHECKS"]
 
@@ -89,13 +90,23 @@ async def who_left_receives_nothing(make: MakeSubject) -> None:
         await subject.sink.send("t", batch("r1", 1))
         await stays.until(1)
         await subject.sink.dissolve("t")
-        await subject.sink.send("t", batch("r1", 2))
+        await _heard_everywhere(subject, "t", batch("r1", 2))
         await subject.sink.join("t", stays.connection_id, user_id="alice")
         await subject.sink.join("t", leaves.connection_id, user_id="alice")
         await subject.sink.send("t", batch("r1", 3))
 
         assert numbers(await stays.until(2)) == [1, 3]
         assert numbers(await leaves.until(1)) == [3]
+
+
+async def _heard_everywhere(subject: Subject, thread: str, said: Batch) -> None:
+    """Send, and wait until it has arrived at two nodes, where there are two: nothing of it is under way any more."""
+    async with subject.client("bob") as one, subject.client("bob") as other:
+        for client in (one, other):
+            await subject.sink.join(thread, client.connection_id, user_id="bob")
+        await subject.sink.send(thread, said)
+        for client in (one, other):
+            await client.until(1)
 
 
 async def joining_again_is_joining_once(make: MakeSubject) -> None:

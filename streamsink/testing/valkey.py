@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -24,15 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["ValkeyServer", "free_port"]
 
 _ALIVE: Final = (b"+PONG", b"-NOAUTH", b"-READONLY")
+_PORTS: Final = range(20_000, 32_000)
+_PORTS_TRIED: Final = 100
 _START_S: Final = 20.0
 _CHOICE: Final = "STREAMSINK_TEST_REDIS"
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A loopback port that nobody listened on a moment ago.
+
+    It is none of those that the system gives to who connects: who tries to reach a server that is away could be given
+    the server's own port, and meet itself; the server could then not come back.
+
+    Raises:
+        OSError: none of many is free.
+    """
+    for port in random.sample(_PORTS, _PORTS_TRIED):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no free port")
 
 
 class ValkeyServer:

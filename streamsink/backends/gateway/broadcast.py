@@ -58,13 +58,12 @@ class Broadcast:
         if there.followers:
             for follower in there.followers:
                 follower.put(chain.from_iterable(batches))
-        members = there.members()
-        if len(members) == 1:  # as most threads have it
-            member = members[0]
+        member = there.only
+        if member is not None:  # as most threads have it
             if not member.transport.write(member.protocol.frame(batches)):
                 self._shed(member)
             return 1
-        return self._write_slice(there, members, Frames(lambda protocol: protocol.frame(batches)))
+        return self._write_slice(there, there.members(), Frames(lambda protocol: protocol.frame(batches)))
 
     def _write_slice(self, there: Group, members: Sequence[Member], frames: Frames) -> int:
         """To so many as the loop may stand still for; the others follow in its next turns."""

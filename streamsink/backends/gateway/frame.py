@@ -9,12 +9,12 @@ import msgspec
 from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from streamsink.backends.gateway.messages import HubMessage
     from streamsink.core.events import Event
 
-__all__ = ["Decoder", "Frame", "Frames", "HubProtocol"]
+__all__ = ["Decoder", "Frame", "Frames", "HubProtocol", "binary_frame", "text_frame"]
 
 
 class Frame(msgspec.Struct, eq=False, gc=False):
@@ -23,14 +23,15 @@ class Frame(msgspec.Struct, eq=False, gc=False):
     Args:
         payload: the bytes.
         is_text: whether it travels as text (a WebSocket text frame).
+        wire: the payload as one WebSocket frame.
         is_mergeable: whether a transport may join it with its neighbours into one transport message.
     """
 
     payload: bytes
     is_text: bool
+    wire: bytes
     is_mergeable: bool = True
     _text: str | None = None
-    _wire: bytes | None = None
 
     def __len__(self) -> int:
         return len(self.payload)
@@ -45,13 +46,15 @@ class Frame(msgspec.Struct, eq=False, gc=False):
             self._text = self.payload.decode()
         return self._text
 
-    @property
-    def wire(self) -> bytes:
-        """The payload as one WebSocket frame, made once for all members."""
-        wire = self._wire
-        if wire is None:
-            wire = self._wire = data_frame(self.payload, TEXT if self.is_text else BINARY)
-        return wire
+
+def text_frame(payload: bytes, is_mergeable: bool = True) -> Frame:
+    """UTF-8. Its WebSocket frame is made at once: nearly all members need it, and looking for it later costs more."""
+    return Frame(payload, True, data_frame(payload, TEXT), is_mergeable)
+
+
+def binary_frame(payload: bytes) -> Frame:
+    """Bytes that are no text."""
+    return Frame(payload, False, data_frame(payload, BINARY))
 
 
 class Frames(dict["HubProtocol", Frame]):
@@ -96,7 +99,7 @@ class HubProtocol(Protocol):
         """One message."""
         ...
 
-    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+    def frame(self, batches: Sequence[Iterable[Event]]) -> Frame:
         """One invocation per event, all in one frame.
 
         Args:

@@ -35,11 +35,13 @@ class Group:
         followers: in this process.
         waiting: for the end of this loop turn.
         rest: who is still to be sent what left before that, and what it is.
+        only: the member that has no others beside it.
     """
 
     followers: set[Follower] = field(default_factory=set)
     waiting: list[Iterable[Event]] | None = None
     rest: tuple[Sequence[Member], Frames] | None = None
+    only: Member | None = None
     _members: dict[str, Member] = field(default_factory=dict)
     _listed: tuple[Member, ...] | None = ()
 
@@ -56,12 +58,16 @@ class Group:
     def add(self, member: Member) -> None:
         """Again is no error."""
         self._members[member.connection_id] = member
-        self._listed = None
+        self._changed()
 
     def remove(self, connection_id: str) -> None:
         """It must be there."""
         del self._members[connection_id]
+        self._changed()
+
+    def _changed(self) -> None:
         self._listed = None
+        self.only = next(iter(self._members.values())) if len(self._members) == 1 else None
 
     def members(self) -> tuple[Member, ...]:
         """Those that are there now, in the order in which they came; listed anew only when somebody came or went."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from streamsink.backends.gateway.frame import Frame, HubProtocol
+from streamsink.backends.gateway.frame import Frame, HubProtocol, text_frame
 from streamsink.backends.gateway.messages import ProtocolError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ CANCELED: Final = "Handshake was canceled."
 MALFORMED: Final = "An unexpected error occurred during connection handshake."
 
 # Not merged: some clients expect the reply to be a transport message of its own.
-ACCEPTED: Final = Frame(b"{}\x1e", is_text=True, is_mergeable=False)
+ACCEPTED: Final = text_frame(b"{}\x1e", is_mergeable=False)
 
 _VERSIONS: Final = (0, 1, 2)  # ASP.NET Core since .NET 8; signalrcore sends 0, stateful clients 2
 
@@ -48,7 +48,7 @@ class Handshake:
 
 def refusal(text: str) -> Frame:
     """The reply that refuses a handshake."""
-    return Frame(msgspec.json.encode({"error": text}) + b"\x1e", is_text=True, is_mergeable=False)
+    return text_frame(msgspec.json.encode({"error": text}) + b"\x1e", is_mergeable=False)
 
 
 class HandshakeReader:

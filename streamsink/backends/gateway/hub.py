@@ -17,7 +17,7 @@ from streamsink.backends.gateway.group import Group, Member
 from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from streamsink.backends.gateway.frame import HubProtocol
     from streamsink.backends.gateway.messages import Invocation
@@ -162,6 +162,19 @@ class Hub:
             self._turn.add(there)
         else:
             waiting.append(events)
+
+    def publish_together(self, group: str, batches: Sequence[Iterable[Event]]) -> None:
+        """The same with all that this loop turn brings to the group: who hears it alone is written to at once."""
+        there = self._groups.get(group)
+        if there is None:
+            return
+        member = there.only
+        if member is not None and there.waiting is None and there.rest is None and not there.followers:
+            if not member.transport.write(member.protocol.frame(batches)):
+                self._shed(member)
+            return
+        for events in batches:
+            self.publish(group, events)
 
     def flush(self) -> None:
         """Send what waits for the end of the loop turn now."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame import Frame, text_frame
 from streamsink.backends.gateway.json_events import RECORD_SEPARATOR, JsonEvents
 from streamsink.backends.gateway.messages import HubMessage, Ping, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from streamsink.core.events import Event
 
@@ -106,10 +106,12 @@ class JsonProtocol:
 
     def encode(self, message: HubMessage) -> Frame:
         """One message."""
-        return Frame(_encode(message) + RECORD_SEPARATOR, is_text=True)
+        return text_frame(_encode(message) + RECORD_SEPARATOR)
 
-    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+    def frame(self, batches: Sequence[Iterable[Event]]) -> Frame:
         """One invocation per event: its JSON between constant bytes, copied once at most."""
+        if len(batches) == 1 and type(batches[0]) is JsonEvents:
+            return text_frame(batches[0].records)
         parts: list[bytes] = []
         for batch in batches:
             if type(batch) is JsonEvents:
@@ -117,7 +119,7 @@ class JsonProtocol:
             else:
                 for event in batch:
                     parts += (_invocation_head(event.target), event.json, _INVOCATION_TAIL)
-        return Frame(b"".join(parts), is_text=True)
+        return text_frame(b"".join(parts))
 
 
 JSON: Final = JsonProtocol()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame import Frame, binary_frame
 from streamsink.backends.gateway.messagepack_arrays import decode, encode
 from streamsink.backends.gateway.messages import HubMessage, Ping, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from streamsink.core.events import Event
 
@@ -122,13 +122,13 @@ class MessagePackProtocol:
 
     def encode(self, message: HubMessage) -> Frame:
         """One message."""
-        return Frame(with_length(encode(message)), is_text=False)
+        return binary_frame(with_length(encode(message)))
 
-    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+    def frame(self, batches: Sequence[Iterable[Event]]) -> Frame:
         """One invocation per event; their JSON is parsed once here, whatever the number of members."""
         events = chain.from_iterable(batches)
         arrays = (b"%b%b\x90" % (_invocation_head(event.target), _argument(event)) for event in events)
-        return Frame(b"".join(map(with_length, arrays)), is_text=False)
+        return binary_frame(b"".join(map(with_length, arrays)))
 
 
 MESSAGE_PACK: Final = MessagePackProtocol()

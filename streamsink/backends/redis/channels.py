@@ -1,14 +1,26 @@
-"""What is needed of whoever hears channels."""
+"""What is needed of whoever hears channels, and of who is told."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from streamsink.backends.redis.subscriptions import Listener
+    from collections.abc import Sequence
 
-__all__ = ["Channels"]
+__all__ = ["Channels", "Listener"]
+
+
+class Listener(Protocol):
+    """Hears a channel. Both methods are called while a read is worked on: they must be quick and not raise."""
+
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        """These were published, in this order; what one read brings of a channel comes together."""
+        ...
+
+    def on_gap(self) -> None:
+        """Messages may have been lost up to now; from now on they come again."""
+        ...
 
 
 class Channels(ABC):

@@ -142,8 +142,8 @@ class _Ear:
     def __init__(self) -> None:
         self.heard = asyncio.Event()
 
-    def on_message(self, payload: bytes) -> None:
-        if payload == _WORD:
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        if _WORD in payloads:
             self.heard.set()
 
     def on_gap(self) -> None:

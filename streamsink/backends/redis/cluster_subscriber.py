@@ -17,9 +17,9 @@ from streamsink.core.runtime import TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamsink.backends.redis.channels import Listener
     from streamsink.backends.redis.endpoint import Address, Endpoint
     from streamsink.backends.redis.masters import Master
-    from streamsink.backends.redis.subscriptions import Listener
     from streamsink.backends.redis.topology import Topology
 
 __all__ = ["ClusterSubscriber"]

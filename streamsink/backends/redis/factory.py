@@ -143,7 +143,7 @@ class _Parts:
             self.subscriber,
             self.keys,
             self.timeline,
-            publish=gateway.hub.publish,
+            publish=gateway.hub.publish_together,
             dissolve=gateway.hub.dissolve,
             runtime=self.runtime,
         )

@@ -13,6 +13,7 @@ from streamsink.core.runtime import Runtime, TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from streamsink.backends.gateway.json_events import JsonEvents
     from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
     from streamsink.core.events import Event
@@ -36,7 +37,7 @@ class Feeds:
         subscriber: reads the channels; closed by who made it.
         keys: their names.
         timeline: has what was missed.
-        publish: takes a thread's events, in order; some may come twice.
+        publish: takes batches of a thread's events, in order; some may come twice.
         dissolve: called when a thread was deleted.
         runtime: for jitter.
     """
@@ -47,7 +48,7 @@ class Feeds:
         keys: Keys,
         timeline: Timeline,
         *,
-        publish: Callable[[str, Iterable[Event]], None],
+        publish: Callable[[str, Sequence[Iterable[Event]]], None],
         dissolve: Callable[[str], None],
         runtime: Runtime | None = None,
     ) -> None:
@@ -130,7 +131,7 @@ class Feeds:
         newer = [event for event in events if seen is None or _place(event) > seen]
         if newer:
             feed.epoch, feed.seq = newer[-1].epoch, newer[-1].seq
-            self.publish(feed.thread, newer)
+            self.publish(feed.thread, [newer])
 
     async def aclose(self) -> None:
         """Listen to nothing more; idempotent."""
@@ -165,21 +166,29 @@ class _Feed:
         if not self.epoch:
             self.epoch, self.seq = str(head.epoch), head.seq
 
-    def on_message(self, payload: bytes) -> None:
-        """A batch was published, or the thread is no more."""
-        feeds, thread = self._feeds, self.thread
-        try:
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        """Batches were published, or the thread is no more."""
+        feeds, thread, batches = self._feeds, self.thread, []
+        for payload in payloads:
+            if payload == DELETED:
+                continue
             events = decode(payload)
-        except ValueError:
-            if payload != DELETED:
-                raise
+            if events.first == self.seq + 1 and events.epoch == self.epoch and not feeds.behind:
+                self.seq = events.last
+            else:
+                self._look_at(events)
+            batches.append(events)
+        if batches:
+            feeds.publish(thread, batches)
+        if len(batches) < len(payloads):
             feeds.dissolve(thread)
-            return
+
+    def _look_at(self, events: JsonEvents) -> None:
+        """At a place that is not the next one, or while something is missed of some thread."""
         if events.first != (self.seq + 1 if events.epoch == self.epoch else 1) and self.epoch:
-            feeds.mend(self)
-        if not feeds.behind or thread not in feeds.behind:
+            self._feeds.mend(self)
+        if self.thread not in self._feeds.behind:
             self.epoch, self.seq = events.epoch, events.last
-        feeds.publish(thread, events)
 
     def on_gap(self) -> None:
         """Batches may have been lost."""

@@ -20,9 +20,10 @@ from streamsink.core.runtime import Runtime, TaskOwner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamsink.backends.redis.channels import Listener
     from streamsink.backends.redis.keys import Keys
 
-__all__ = ["Listener", "Listens", "Local", "Nodes", "RunsScripts"]
+__all__ = ["Listens", "Local", "Nodes", "RunsScripts"]
 
 _log = logging.getLogger("streamsink")
 
@@ -38,18 +39,6 @@ _ERRORS: Final[dict[str, tuple[type[StreamSinkError], str]]] = {
     ForbiddenError.code: (ForbiddenError, "this connection belongs to somebody else"),
 }
 _UNABLE: Final = (UnavailableError, "the connection's node cannot do that now; try again")
-
-
-class Listener(Protocol):
-    """Hears a channel."""
-
-    def on_message(self, payload: bytes) -> None:
-        """Something was published."""
-        ...
-
-    def on_gap(self) -> None:
-        """What was published until now may have been lost."""
-        ...
 
 
 class Listens(Protocol):
@@ -207,9 +196,12 @@ class Nodes:
         receivers: int = await self._store.run(_SEND, [self._keys.node(node_id)], [letters.encode(letter)])
         return receivers
 
-    def on_message(self, payload: bytes) -> None:
-        """Take in a letter; what is none is ignored."""
-        letter = letters.decode(payload)
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        """Take in letters; what is none is ignored."""
+        for letter in map(letters.decode, payloads):
+            self._read(letter)
+
+    def _read(self, letter: Letter | None) -> None:
         if isinstance(letter, Answer):
             _settle(self._asked.get(letter.id), letter)
         elif isinstance(letter, Question) and not self._is_closed:

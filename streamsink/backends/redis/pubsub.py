@@ -13,8 +13,9 @@ from streamsink.core.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from streamsink.backends.redis.channels import Listener
     from streamsink.backends.redis.endpoint import Endpoint
-    from streamsink.backends.redis.subscriptions import Command, Listener
+    from streamsink.backends.redis.subscriptions import Command
 
 __all__ = ["PubSubConnection", "Reply", "connect", "log_failure"]
 
@@ -73,20 +74,33 @@ class PubSubConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_s = self._time()
-        next_reply, routes = self._reader.gets, self._routes
+        next_reply = self._reader.gets
+        together: dict[bytes, list[bytes]] = {}
         try:
             self._reader.feed(data)
             while (reply := next_reply()) is not False:
                 if reply.__class__ is list and reply[0] == b"smessage":
-                    for listener in routes.get(reply[1], ()):
-                        try:
-                            listener.on_message(reply[2])
-                        except Exception as error:
-                            log_failure(error)
+                    _, channel, payload = reply
+                    if channel in together:
+                        together[channel].append(payload)
+                    else:
+                        together[channel] = [payload]
                 else:
+                    self._hand_on(together)  # in order
                     self._take(reply)
         except (hiredis.HiredisError, IndexError, ValueError):
             self.cut("Redis answered something that makes no sense")
+        self._hand_on(together)
+
+    def _hand_on(self, together: dict[bytes, list[bytes]]) -> None:
+        routes = self._routes
+        for channel, payloads in together.items():
+            for listener in routes.get(channel, ()):
+                try:
+                    listener.on_messages(payloads)
+                except Exception as error:
+                    log_failure(error)
+        together.clear()
 
     def write(self, commands: Iterable[Command]) -> None:
         """Send commands, all at once."""

@@ -8,10 +8,10 @@ import random as random_numbers
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from streamsink.backends.redis.channels import Channels
+from streamsink.backends.redis.channels import Channels, Listener
 from streamsink.backends.redis.errors import tls_failure
 from streamsink.backends.redis.pubsub import connect, log_failure
-from streamsink.backends.redis.subscriptions import Listener, Subscriptions
+from streamsink.backends.redis.subscriptions import Subscriptions
 from streamsink.core.errors import StreamSinkError, UnavailableError
 from streamsink.core.runtime import TaskOwner
 

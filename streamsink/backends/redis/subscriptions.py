@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Command", "Listener", "Outcome", "Subscriptions"]
+    from streamsink.backends.redis.channels import Listener
+
+__all__ = ["Command", "Outcome", "Subscriptions"]
 
 Command: TypeAlias = tuple[bytes, ...]
 W = TypeVar("W")
@@ -23,18 +25,6 @@ W = TypeVar("W")
 _SUBSCRIBE: Final = b"SSUBSCRIBE"
 _UNSUBSCRIBE: Final = b"SUNSUBSCRIBE"
 _PING: Final[Command] = (b"PING",)
-
-
-class Listener(Protocol):
-    """Hears a channel. Both methods are called while a read is worked on: they must be quick and not raise."""
-
-    def on_message(self, payload: bytes) -> None:
-        """Something was published."""
-        ...
-
-    def on_gap(self) -> None:
-        """Messages may have been lost up to now; from now on they come again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamsink.backends.redis.channels import Channels
     from streamsink.backends.redis.keys import Keys
 
@@ -40,7 +42,7 @@ class _Wake:
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    def on_message(self, payload: bytes) -> None:
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
         self.event.set()
 
     def on_gap(self) -> None:

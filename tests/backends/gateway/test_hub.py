@@ -16,7 +16,7 @@ from streamsink.core.errors import ConnectionGoneError, ForbiddenError
 from .support import RecordingTransport, at_once, make_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from streamsink.backends.gateway.frame import Frame
     from streamsink.core.events import Event
@@ -29,7 +29,7 @@ class CountingProtocol(JsonProtocol):
         super().__init__()
         self.encodings = 0
 
-    def frame(self, batches: Iterable[Iterable[Event]]) -> Frame:
+    def frame(self, batches: Sequence[Iterable[Event]]) -> Frame:
         self.encodings += 1
         return super().frame(batches)
 
@@ -108,6 +108,46 @@ async def test_who_comes_and_goes_gets_what_is_published_meanwhile() -> None:
 
         assert [event.seq async for event in events] == [3]
     assert [len(member.frames) for member in (first, second)] == [2, 2]
+
+
+def test_what_came_together_is_written_to_a_single_member_at_once() -> None:
+    calls: list[Callable[[], None]] = []
+    hub = Hub(defer=calls.append)
+    member = connect(hub, "c1")
+    hub.publish_together("nobody", [[make_event(1)]])
+
+    hub.publish_together("g", [[make_event(1)], [make_event(2)]])
+    assert ([frame.payload for frame in member.frames], calls) == (
+        [JSON.frame([[make_event(1), make_event(2)]]).payload],
+        [],
+    )
+
+    hub.publish("g", [make_event(3)])
+    hub.publish_together("g", [[make_event(4)]])
+    assert len(member.frames) == 1
+    calls.pop(0)()
+    assert member.frames[1].payload == JSON.frame([[make_event(3), make_event(4)]]).payload
+
+    member.is_behind = True
+    hub.publish_together("g", [[make_event(5)]])
+    assert (hub.slow_readers, hub.members("g")) == (1, [])
+
+
+async def test_what_came_together_waits_for_the_turn_where_several_hear_it() -> None:
+    calls: list[Callable[[], None]] = []
+    hub = Hub(defer=calls.append)
+    members = [connect(hub, "c1"), connect(hub, "c2")]
+    hub.publish_together("g", [[make_event(1)], [make_event(2)]])
+    assert members[0].frames == members[1].frames == []
+    calls.pop(0)()
+    assert [len(member.frames) for member in members] == [1, 1]
+
+    hub.leave("g", "c2")
+    async with hub.subscribe("g") as events:
+        hub.publish_together("g", [[make_event(3)]])
+        calls.pop(0)()
+        assert (await anext(events)).seq == 3
+    assert [len(member.frames) for member in members] == [2, 1]
 
 
 def test_a_group_of_many_is_written_to_in_several_turns() -> None:

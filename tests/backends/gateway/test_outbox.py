@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame import Frame, binary_frame, text_frame
 from streamsink.backends.gateway.frame_queue import MAX_JOINED_BYTES
 from streamsink.backends.gateway.outbox import Outbox
 
@@ -34,7 +34,7 @@ class Server:
 
 
 def text(content: str, *, is_mergeable: bool = True) -> Frame:
-    return Frame(content.encode(), is_text=True, is_mergeable=is_mergeable)
+    return text_frame(content.encode(), is_mergeable=is_mergeable)
 
 
 async def send_all(*frames: Frame) -> list[Any]:
@@ -53,7 +53,7 @@ async def test_what_waits_goes_out_together_and_then_the_close() -> None:
 
 
 async def test_frames_of_different_kinds_are_not_joined() -> None:
-    binary = [Frame(content, is_text=False) for content in (b"x", b"y")]
+    binary = [binary_frame(content) for content in (b"x", b"y")]
 
     sent = await send_all(text("{}", is_mergeable=False), text("a"), *binary, text("b"))
 

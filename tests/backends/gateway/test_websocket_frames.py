@@ -11,7 +11,7 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from streamsink.backends.gateway.frame import Frame
+from streamsink.backends.gateway.frame import Frame, binary_frame, text_frame
 from streamsink.backends.gateway.frame_queue import MAX_JOINED_BYTES, FrameQueue
 from streamsink.backends.gateway.handshake import ACCEPTED
 from streamsink.backends.gateway.websocket_frames import BINARY, TEXT, data_frame, shared_message
@@ -47,20 +47,20 @@ def test_every_length_is_read_back(size: int, is_text: bool) -> None:
 
 
 def test_a_frame_is_made_once() -> None:
-    frame = Frame(b"abc", is_text=True)
+    frame = text_frame(b"abc")
 
     assert frame.wire is frame.wire
     assert read(frame.wire) == [(True, b"abc")]
 
 
 def test_what_must_stand_alone_does() -> None:
-    frames = [ACCEPTED, *(Frame(text, is_text=True) for text in (b"a\x1e", b"b\x1e")), Frame(b"\1", is_text=False)]
+    frames = [ACCEPTED, *(text_frame(text) for text in (b"a\x1e", b"b\x1e")), binary_frame(b"\1")]
 
     assert read(joined(frames)) == [(True, b"{}\x1e"), (True, b"a\x1eb\x1e"), (False, b"\1")]
 
 
 def test_joined_messages_are_bounded() -> None:
-    frames = [Frame(b"x" * 30_000, is_text=True) for _ in range(5)]
+    frames = [text_frame(b"x" * 30_000) for _ in range(5)]
 
     sizes = [len(message) for _, message in read(joined(frames))]
 
@@ -70,7 +70,9 @@ def test_joined_messages_are_bounded() -> None:
 
 @given(st.lists(st.tuples(st.binary(max_size=200), st.booleans(), st.booleans()), min_size=1, max_size=12))
 def test_joining_keeps_every_byte_in_order(parts: list[tuple[bytes, bool, bool]]) -> None:
-    frames = [Frame(data, is_text=is_text, is_mergeable=is_mergeable) for data, is_text, is_mergeable in parts]
+    frames = [
+        text_frame(data, is_mergeable) if is_text else binary_frame(data) for data, is_text, is_mergeable in parts
+    ]
 
     messages = read(joined(frames))
 

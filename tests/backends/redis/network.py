@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from streamsink.backends.redis.nodes import Listener
+    from streamsink.backends.redis.channels import Listener
     from streamsink.backends.redis.scripts import Script
 
 
@@ -41,7 +41,7 @@ class Network:
         there = tuple(self.listeners[channel])
         if not self.is_lost(payload):
             for listener in there:
-                asyncio.get_running_loop().call_soon(listener.on_message, payload)
+                asyncio.get_running_loop().call_soon(listener.on_messages, [payload])
         return len(there)
 
     async def listen(self, channel: bytes, listener: Listener) -> None:
@@ -85,7 +85,7 @@ class Subscriptions:
             if message["type"] == "ssubscribe":
                 self._confirmed[message["channel"]].set()
             elif message["type"] == "smessage" and message["channel"] in self._listeners:
-                self._listeners[message["channel"]].on_message(message["data"])
+                self._listeners[message["channel"]].on_messages([message["data"]])
 
     async def aclose(self) -> None:
         if self._reader is not None:

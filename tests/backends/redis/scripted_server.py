@@ -12,7 +12,7 @@ from streamsink.backends.redis.endpoint import Endpoint
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 Answer: TypeAlias = "Callable[[list[bytes]], bytes]"
 
@@ -26,8 +26,9 @@ class Ear:
         self.messages: asyncio.Queue[bytes] = asyncio.Queue()
         self.gaps: asyncio.Queue[None] = asyncio.Queue()
 
-    def on_message(self, payload: bytes) -> None:
-        self.messages.put_nowait(payload)
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            self.messages.put_nowait(payload)
 
     def on_gap(self) -> None:
         self.gaps.put_nowait(None)

@@ -114,7 +114,7 @@ async def test_a_clock_that_is_wrong(valkey: ValkeyServer) -> None:
 
 async def test_channels_that_are_not_heard(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_HEARD_S", 0.1)
-    monkeypatch.setattr(module._Ear, "on_message", lambda self, payload: None)
+    monkeypatch.setattr(module._Ear, "on_messages", lambda self, payloads: None)
     findings = await found(valkey.url)
 
     assert (findings["channels"].verdict, "0.1 s" in findings["channels"].text) == ("failed", True)

@@ -17,7 +17,7 @@ from streamsink.core.runs import Batch, RunRequest
 from streamsink.core.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from streamsink.core.cursor import Cursor
     from streamsink.core.timeline import Page
@@ -80,8 +80,8 @@ class World:
         )
         self._n = 0
 
-    def _publish(self, _: str, events: Iterable[Event]) -> None:
-        self.published += [event.seq for event in events]
+    def _publish(self, _: str, batches: Sequence[Iterable[Event]]) -> None:
+        self.published += [event.seq for events in batches for event in events]
         self.seen.set()
 
     async def append(self, count: int = 1) -> bytes:
@@ -94,8 +94,8 @@ class World:
         self._n += count
         return encode((await self.timeline.append("t", batch)).events(records))
 
-    def hear(self, payload: bytes) -> None:
-        self.channels.listeners[CHANNEL].on_message(payload)
+    def hear(self, *payloads: bytes) -> None:
+        self.channels.listeners[CHANNEL].on_messages(payloads)
 
     async def until(self, last: int) -> list[int]:
         """What was published, once the event with that number was."""
@@ -202,9 +202,9 @@ async def test_another_epoch_from_its_beginning_is_no_hole(world: World) -> None
 
 async def test_a_deleted_thread_is_dissolved(world: World) -> None:
     await world.feeds.open("t")
-    world.hear(DELETED)
+    world.hear(await world.append(2), DELETED)
 
-    assert world.dissolved == ["t"]
+    assert (world.published, world.dissolved) == ([1, 2], ["t"])
 
 
 async def test_who_closed_hears_and_mends_nothing_more(world: World) -> None:

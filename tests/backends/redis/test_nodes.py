@@ -290,11 +290,11 @@ async def test_an_answer_that_comes_twice_is_one() -> None:
         asking = asyncio.create_task(nodes.here.ask("there", REQUEST))
         await settle()
         (answer,) = filter(is_answer, nodes.network.sent)
-        nodes.here.on_message(answer)
-        nodes.here.on_message(answer)
+        nodes.here.on_messages([answer])
+        nodes.here.on_messages([answer])
         nodes.here.on_gap()
         await asking
-        nodes.here.on_message(answer)
+        nodes.here.on_messages([answer])
 
 
 @virtual_time
@@ -321,7 +321,7 @@ async def test_who_goes_away_waits_for_nothing() -> None:
 
         await nodes.there.aclose()
         assert nodes.connections.cancelled == 2
-        nodes.there.on_message(encode(Question("q1", "here", REQUEST)))
+        nodes.there.on_messages([encode(Question("q1", "here", REQUEST))])
         await settle()
         assert nodes.connections.done == []
 

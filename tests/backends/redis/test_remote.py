@@ -22,7 +22,7 @@ from streamsink.core.settings import Settings
 from .support import fresh_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from streamsink.testing.valkey import ValkeyServer
 
@@ -37,7 +37,8 @@ class Heard:
     def __init__(self) -> None:
         self.payload: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def on_message(self, payload: bytes) -> None:
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        (payload,) = payloads
         self.payload.set_result(payload)
 
     def on_gap(self) -> None:

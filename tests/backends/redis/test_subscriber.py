@@ -21,7 +21,7 @@ from streamsink.testing.valkey import ValkeyServer, free_port
 from .scripted_server import GREETING, Ear, about, answering, usual
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.service
@@ -373,9 +373,9 @@ async def test_a_cancelled_listen_does_not_listen(valkey: ValkeyServer, client: 
 class Clumsy(Ear):
     """Fails at everything, and says what it was told."""
 
-    def on_message(self, payload: bytes) -> None:
-        super().on_message(payload)
-        raise LookupError(payload)
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
+        super().on_messages(payloads)
+        raise LookupError(*payloads)
 
     def on_gap(self) -> None:
         super().on_gap()

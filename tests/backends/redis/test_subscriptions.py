@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamsink.backends.redis.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 A, B = b"a", b"b"
 PING = (b"PING",)
@@ -24,7 +24,7 @@ class Hearer:
     def __init__(self) -> None:
         self.gaps = 0
 
-    def on_message(self, payload: bytes) -> None:
+    def on_messages(self, payloads: Sequence[bytes]) -> None:
         """Nothing to be kept."""
 
     def on_gap(self) -> None:

@@ -28,7 +28,7 @@ class Channels:
         self.listener = None
 
 
-async def woken_by(name: str, *arguments: bytes) -> Channels:
+async def woken_by(name: str, *arguments: list[bytes]) -> Channels:
     channels = Channels()
     waiting = asyncio.ensure_future(PublishedTurns(channels, KEYS).wait("t", timeout_s=5))  # type: ignore[arg-type]
     await channels.has_listener.wait()
@@ -39,7 +39,7 @@ async def woken_by(name: str, *arguments: bytes) -> Channels:
 
 
 async def test_a_message_or_a_gap_wakes() -> None:
-    for channels in (await woken_by("on_message", b"x"), await woken_by("on_gap")):
+    for channels in (await woken_by("on_messages", [b"x"]), await woken_by("on_gap")):
         assert channels.listener is None
 
 

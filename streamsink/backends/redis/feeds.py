@@ -170,9 +170,12 @@ class _Feed:
         """Batches were published, or the thread is no more."""
         feeds, thread, batches = self._feeds, self.thread, []
         for payload in payloads:
-            if payload == DELETED:
+            try:
+                events = decode(payload)
+            except ValueError:
+                if payload != DELETED:
+                    self._miss()
                 continue
-            events = decode(payload)
             if events.first == self.seq + 1 and events.epoch == self.epoch and not feeds.behind:
                 self.seq = events.last
             else:
@@ -180,8 +183,13 @@ class _Feed:
             batches.append(events)
         if batches:
             feeds.publish(thread, batches)
-        if len(batches) < len(payloads):
+        if len(batches) < len(payloads) and DELETED in payloads:
             feeds.dissolve(thread)
+
+    def _miss(self) -> None:
+        """Something else than our scripts has published here; what they have, the stream has, too."""
+        _log.error("what was published to a thread makes no sense; reading its stream")
+        self._feeds.mend(self)
 
     def _look_at(self, events: JsonEvents) -> None:
         """At a place that is not the next one, or while something is missed of some thread."""

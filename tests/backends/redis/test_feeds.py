@@ -207,6 +207,17 @@ async def test_a_deleted_thread_is_dissolved(world: World) -> None:
     assert (world.published, world.dissolved) == ([1, 2], ["t"])
 
 
+async def test_nonsense_costs_nothing_of_what_came_with_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.feeds.open("t")
+    first, lost, last = [await world.append() for _ in range(3)]
+    world.hear(first, b"a prompt" + lost, last)
+
+    assert sorted(set(await world.until(2))) == [1, 2, 3]
+    assert world.published[:2] == [1, 3]
+    assert "makes no sense" in caplog.text
+    assert "a prompt" not in caplog.text
+
+
 async def test_who_closed_hears_and_mends_nothing_more(world: World) -> None:
     await world.feeds.open("t")
     feed = world.channels.listeners[CHANNEL]

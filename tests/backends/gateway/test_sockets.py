@@ -207,21 +207,6 @@ async def test_clients_that_come_all_at_once_are_let_in_in_slices(monkeypatch: p
     await world.end(*callers)
 
 
-async def test_a_client_that_says_nothing_costs_no_parser(world: World) -> None:
-    caller = await world.opened()
-    kept = [caller.protocol._peer]
-    caller.client.send_text(b'{"type":6}\x1e')
-    data = b"".join(caller.client.data_to_send())
-
-    for part in (data[:3], data[3:]):
-        caller.protocol.data_received(part)
-        kept.append(caller.protocol._peer)
-
-    assert [peer is None for peer in kept] == [True, False, True]
-    assert len(world.site.hub) == 1
-    await world.end(caller)
-
-
 async def test_what_comes_while_the_network_is_behind_waits_and_is_joined(world: World) -> None:
     caller = await world.opened("g")
     caller.protocol.pause_writing()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,11 +56,27 @@ class Takes(ServesSockets):
         return Recorder(on_lost)
 
 
+class HttpProtocol(asyncio.Protocol):
+    """What has read the request."""
+
+    lost: Exception | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
+
+
 class Wire(asyncio.Transport):
     """A transport that knows its protocol, and nothing of the network."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: asyncio.BaseProtocol = HttpProtocol()
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
@@ -94,6 +112,37 @@ async def test_the_successor_has_it_all_from_the_next_turn_on() -> None:
     assert isinstance(wire.protocol, Recorder)
     assert wire.protocol.told == ["made", b"GET /cl%69ent/?hub=chat HTTP/1.1\r\nHost: here.test\r\n\r\n"]
     assert list[Any](state.connections) == [wire.protocol]
+
+
+async def test_the_predecessor_hears_that_the_connection_is_not_its_own_any_more() -> None:
+    front, wire, _ = upgraded("/client/", Takes())
+    predecessor = front._predecessor  # type: ignore[attr-defined]
+
+    await asyncio.sleep(0)
+
+    assert isinstance(predecessor.lost, ConnectionError)  # without an error it would close the transport
+    assert wire.protocol is not predecessor
+
+
+async def test_uvicorns_http_protocol_leaves_no_garbage() -> None:
+    config = uvicorn.Config(_app, ws=websocket_protocol(Takes), log_config=None, ws_per_message_deflate=False)
+    config.load()
+    wire: Any = Wire()
+    make: Any = config.http_protocol_class
+    wire.protocol = make(config=config, server_state=ServerState(), app_state={})
+    wire.protocol.connection_made(wire)
+    before = weakref.ref(wire.protocol)
+    gc.disable()
+    try:
+        wire.protocol.data_received(
+            b"GET /client/ HTTP/1.1\r\nHost: here.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+        await asyncio.sleep(0)
+        assert before() is None
+    finally:
+        gc.enable()
+    assert isinstance(wire.protocol, Recorder)
+    assert not hasattr(wire, "closed")
 
 
 async def test_what_happens_before_that_is_passed_on() -> None:

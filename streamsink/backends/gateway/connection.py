@@ -90,6 +90,11 @@ class Connection:
         limits: its bounds.
     """
 
+    __slots__ = (
+        "_began", "_client_pings", "_decoder", "_heard", "_methods", "_protocol", "_reader", "_said", "_state",
+        "_transport", "limits",
+    )  # fmt: skip
+
     def __init__(
         self,
         *,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from streamsink.backends.gateway.connection import Limits
 from streamsink.backends.gateway.http import Reply, Request, refusal
+from streamsink.backends.gateway.slices import Slices
 from streamsink.backends.gateway.socket_protocol import SocketProtocol
 from streamsink.backends.gateway.ticker import Ticker
 from streamsink.backends.gateway.websocket_peer import Upgrade
@@ -29,8 +29,11 @@ __all__ = ["Sockets"]
 
 ROUTES: Final = ("/client", "/client/")
 
-# Upgrades answered before the loop may do something else: about 5 ms. Clients of a node that died come all at once.
-_SLICE: Final = 50
+# Done before the loop may do something else: about 5 ms. Clients of a node that died come all at once, and those that
+# came together, or heard the same event, are due for a ping together.
+_UPGRADES_AT_ONCE: Final = 50
+_ENDS_AT_ONCE: Final = 200
+_TICKS_AT_ONCE: Final = 200
 
 _log = logging.getLogger("streamsink")
 
@@ -68,10 +71,12 @@ class Sockets:
         self.max_buffered_bytes = max_buffered_bytes
         self.close_s = close_s
         self.clock = clock
-        self._last_tick = clock()
+        self._tick_times = (clock(), clock())  # of the last one, and of the one before
         self._ticker = Ticker(self.tick, sleep=sleep)
         self._tasks = TaskOwner()
-        self._arrived: deque[tuple[SocketProtocol, bytes]] = deque()
+        self._arrived = Slices(self._admit, at_once=_UPGRADES_AT_ONCE)
+        self._ended = Slices(self._end, at_once=_ENDS_AT_ONCE)
+        self._ticked = Slices(self._tick, at_once=_TICKS_AT_ONCE)
         self._open: set[SocketProtocol] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -82,18 +87,10 @@ class Sockets:
 
     def admit(self, socket: SocketProtocol, request: bytes) -> None:
         """Answer an upgrade soon, after those before it."""
-        if not self._arrived:
-            asyncio.get_running_loop().call_soon(self._admit_some)
-        self._arrived.append((socket, request))
+        self._arrived.add((socket, request))
 
-    def _admit_some(self) -> None:
-        for _ in range(min(len(self._arrived), _SLICE)):
-            socket, request = self._arrived.popleft()
-            self._admit(socket, Upgrade(request))
-        if self._arrived:
-            asyncio.get_running_loop().call_soon(self._admit_some)
-
-    def _admit(self, socket: SocketProtocol, upgrade: Upgrade) -> None:
+    def _admit(self, arrived: tuple[SocketProtocol, bytes]) -> None:
+        socket, upgrade = arrived[0], Upgrade(arrived[1])
         try:
             if upgrade.scope is None:
                 raise UnavailableError  # never sent: the answer to such a request is the library's
@@ -129,23 +126,29 @@ class Sockets:
     def remove(self, socket: SocketProtocol, token: str) -> None:
         """An accepted connection is over."""
         self._open.discard(socket)
-        self._tasks.start(self._end(token), name="websocket end")
+        self._ended.add(token)
 
-    async def _end(self, token: str) -> None:
+    def _end(self, token: str) -> None:
+        self._tasks.start(self._give_back(token), name="websocket end")
+
+    async def _give_back(self, token: str) -> None:
         try:
             await self._release(token)
         except StreamSinkError as error:
             _log.debug("a connection token was not released: %s", error)
-        if not self._open:
+        if not self._open and not self._ended:
             self._is_idle.set()
             await self._ticker.stop()
 
     def tick(self) -> None:
-        """Send the pings and end the connections that are due."""
-        now, previous = self.clock(), self._last_tick
-        self._last_tick = now
-        for socket in tuple(self._open):
-            socket.tick(now, previous)
+        """Send the pings and end the connections that are due, soon."""
+        self._tick_times = (self.clock(), self._tick_times[0])
+        for socket in self._open:
+            self._ticked.add(socket)
+
+    def _tick(self, socket: SocketProtocol) -> None:
+        if socket in self._open:  # still
+            socket.tick(*self._tick_times)
 
     def drain(self) -> None:
         """Ask every client to reconnect."""

@@ -12,9 +12,10 @@ import asyncio
 import logging
 import re
 import time
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from streamsink.backends.gateway.connection_tokens import UNKNOWN, ConnectionTokens, Issued, TokenState, new_id
 from streamsink.backends.redis.scripts import Script
@@ -55,8 +56,7 @@ return record
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     expires_ms: int
     record: bytes

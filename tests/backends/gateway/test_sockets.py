@@ -191,10 +191,9 @@ async def test_one_publish_is_one_write_of_the_shared_bytes(world: World) -> Non
     await world.end(first, second)
 
 
-async def test_clients_that_come_all_at_once_are_let_in_in_slices(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("streamsink.backends.gateway.sockets._SLICE", 2)
+async def test_clients_that_come_all_at_once_are_let_in_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamsink.backends.gateway.sockets._UPGRADES_AT_ONCE", 2)
+    world = World()
     callers = [Caller(world) for _ in range(5)]
     tasks: list[int] = []
 
@@ -256,6 +255,7 @@ async def test_pings_are_sent_when_nothing_else_was(world: World) -> None:
     caller = await world.opened("g")
     world.site.clock.advance(10)
     world.sockets.tick()
+    await settle()
     world.site.hub.publish("g", [make_event(1)])
     await settle()
     world.site.clock.advance(5)
@@ -269,6 +269,18 @@ async def test_pings_are_sent_when_nothing_else_was(world: World) -> None:
 
     assert caller.heard() == [b'{"type":6}\x1e']
     await world.end(caller)
+
+
+async def test_who_leaves_before_its_turn_is_sent_no_ping(world: World) -> None:
+    caller = await world.opened()
+    world.site.clock.advance(15)
+
+    world.sockets.tick()
+    caller.lose()
+    await settle()
+
+    assert caller.heard() == []
+    await world.end()
 
 
 async def test_a_clients_close_is_answered_and_its_token_released(world: World) -> None:

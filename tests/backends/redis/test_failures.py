@@ -219,20 +219,50 @@ async def test_what_a_late_replica_lost_is_said_again(server: ValkeyServer) -> N
             place = Place(f"redis://127.0.0.1:{port}/0")
             async with two_nodes(place, give_up_s=10) as (one, other), other.client() as client:
                 await one.join("thread", client)
-                async with one.sink.run("thread") as run, Place(replica.url).redis() as redis:
-                    await count_to(run, 1, 20)
-                    await redis.execute_command("REPLICAOF", "127.0.0.1", str(server.port))
-                    await eventually(lambda: has_caught_up(redis))
-                    await redis.execute_command("REPLICAOF", "NO", "ONE")
-                    await count_to(run, 21, 40)
-                    await client.until(41)  # by the old master, and to be lost
-                    proxy.switch(replica.url)
-                    await count_to(run, 41, 60)
+                async with Place(replica.url).redis() as redis:
+                    await follow(redis, server)
+                    async with one.sink.run("thread") as run:
+                        await count_to(run, 1, 20)
+                        await eventually(lambda: has_some_of(redis, place))
+                        await redis.execute_command("REPLICAOF", "NO", "ONE")
+                        await count_to(run, 21, 40)
+                        await client.until(41)  # by the old master, and to be lost
+                        proxy.switch(replica.url)
+                        await count_to(run, 41, 60)
 
                 await eventually(lambda: has_heard(client, 60))
                 assert run.attempt == 2
                 assert await said(other.sink, "thread") == list(range(1, 61))
                 assert await ends(other.sink, "thread") == [("completed", None)]
+
+
+async def test_a_first_replica_costs_one_repetition(server: ValkeyServer) -> None:
+    """The server takes a new replication id then, as after a failover: a run says everything again, once."""
+    place = Place(server.url)
+    with ValkeyServer() as replica:
+        async with two_nodes(place, give_up_s=10) as (one, other), other.client() as client:
+            await one.join("thread", client)
+            async with one.sink.run("thread") as run, Place(replica.url).redis() as redis:
+                await count_to(run, 1, 20)
+                await client.until(21)
+                await follow(redis, server)
+                await count_to(run, 21, 40)
+
+            await eventually(lambda: has_heard(client, 40))
+            assert run.attempt == 2
+            assert await said(other.sink, "thread") == list(range(1, 41))
+            assert await ends(other.sink, "thread") == [("completed", None)]
+
+
+async def follow(redis: Any, server: ValkeyServer) -> None:
+    """It becomes a replica, and has what the server has."""
+    await redis.execute_command("REPLICAOF", "127.0.0.1", str(server.port))
+    await eventually(lambda: has_caught_up(redis))
+
+
+async def has_some_of(redis: Any, place: Place) -> bool:
+    """Whether the thread's stream has arrived there."""
+    return bool(await redis.xlen(place.keys.stream("thread")))
 
 
 async def said(sink: Any, thread: str) -> list[int]:

@@ -144,6 +144,7 @@ async def test_functions_of_ones_own_demand_a_key_beside_ours_that_do_not() -> N
     async with running_site(extend=extend) as site:
         thread = await site.thread()
         assert await site.ask(thread) == "Hello there"
+        await site.platform.idle()  # the caller has its answer before the entity's state is kept
 
         url, key = "/api/own", {"x-functions-key": site.platform.function_key}
         for params, exists in (({"thread": thread}, "True"), ({"thread": "unknown"}, "False")):

@@ -98,6 +98,7 @@ class Entities:
             outcome = await self._pool.invoke_with(self._functions[entity.name], _trigger_input(entity, batch))
         except WorkerDiedError:
             return
+        await self._activity.when(lambda: not self._faults.holding_outcomes)
         if self._faults.loses_result():
             return
         for _ in batch:

@@ -28,6 +28,7 @@ class Faults:
         self._lost_results = 0
         self._signal_fault: SignalFault | None = None
         self._holds: list[tuple[str, ...]] = []
+        self.holding_outcomes = False
         #: The host looks again; it sets this.
         self.notify: Callable[[], None] = lambda: None
         self._to_reorder = 0
@@ -53,6 +54,16 @@ class Faults:
             yield
         finally:
             self._holds.remove(keys)
+            self.notify()
+
+    @contextmanager
+    def held_outcomes(self) -> Iterator[None]:
+        """Keep nothing of what batches have done while this is open."""
+        self.holding_outcomes = True
+        try:
+            yield
+        finally:
+            self.holding_outcomes = False
             self.notify()
 
     def holding(self, key: str) -> bool:

@@ -50,29 +50,17 @@ class Entities:
         entity = _entity(agent, thread)
         await self._reach(lambda: self.client.signal_entity(entity, operation, content))
 
-    async def exists(self, agent: str, thread: str) -> bool:
-        """Whether the agent remembers something of the thread.
-
-        Raises:
-            UnavailableError: nobody says.
-        """
-        return bool((await self._read(agent, thread)).entity_exists)
-
     async def response(self, agent: str, thread: str, correlation_id: str) -> AgentResponse[Any] | None:
         """What the entity remembers as the response of a run; None: nothing yet.
 
         Raises:
             UnavailableError: nobody says.
         """
-        found = await self._read(agent, thread)
+        entity = _entity(agent, thread)
+        found: EntityStateResponse = await self._reach(lambda: self.client.read_entity_state(entity))
         if not found.entity_exists or not isinstance(found.entity_state, dict):
             return None
         return DurableAgentState.from_dict(found.entity_state).try_get_agent_response(correlation_id)
-
-    async def _read(self, agent: str, thread: str) -> EntityStateResponse:
-        entity = _entity(agent, thread)
-        found: EntityStateResponse = await self._reach(lambda: self.client.read_entity_state(entity))
-        return found
 
     async def _reach(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         try:

@@ -16,7 +16,7 @@ from streamsink.hosts.failures import frames
 from streamsink.hosts.functions.agent import EntityScope
 from streamsink.hosts.functions.ends import end_run
 from streamsink.hosts.functions.entity_keys import thread_of
-from streamsink.hosts.functions.operations import Operation
+from streamsink.hosts.functions.operations import RESET, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -64,7 +64,9 @@ class StreamedEntities:
         def entity_function(context: DurableEntityContext) -> None:
             thread = thread_of(context.entity_key)
             operation = Operation.read(context)
-            if thread is None or operation is None:
+            if context.operation_name == RESET and context.get_state() is None:
+                _reset_nothing(context)
+            elif thread is None or operation is None:
                 function(context)
             elif (known := _remembered(context, operation.correlation_id)) is not None:
                 context.set_result(known.to_dict())  # the operation has come twice
@@ -118,6 +120,12 @@ class StreamedEntities:
                 _log.warning("run %s: its end has not been delivered yet", scope.request.correlation_id)
         except StreamSinkError as error:
             _log.warning("run %s: a sweep will see to its end: %s", scope.request.correlation_id, type(error).__name__)
+
+
+def _reset_nothing(context: DurableEntityContext) -> None:
+    """As the framework, which would make an entity for it."""
+    context.set_result({"status": "reset"})
+    context.destruct_on_exit()
 
 
 def _remembered(context: DurableEntityContext, correlation_id: str) -> AgentResponse[Any] | None:

@@ -13,7 +13,7 @@ from streamsink.hosts.agent_host import AgentHost, Answer, Job
 from streamsink.hosts.functions.durable import current_entities
 from streamsink.hosts.functions.ends import end_run
 from streamsink.hosts.functions.open_runs import OpenRuns
-from streamsink.hosts.functions.operations import RUN, run_input
+from streamsink.hosts.functions.operations import RESET, RUN, run_input
 from streamsink.hosts.functions.sessions import AskingSessions
 from streamsink.hosts.responses import encode_response
 from streamsink.hosts.sessions import sessions_for
@@ -127,12 +127,8 @@ class EntityHost(AgentHost):
         """
         self._open.forget(thread)
         await self.sessions.delete(thread)
-        await asyncio.gather(*(self._reset(agent, thread) for agent in self._remembering()))
-
-    async def _reset(self, agent: str, thread: str) -> None:
-        entities = current_entities()
-        if await entities.exists(agent, thread):
-            await entities.signal(agent, thread, "reset")
+        # Also where nothing is remembered yet: what is executing now is kept in a moment, and reset behind it.
+        await asyncio.gather(*(current_entities().signal(agent, thread, RESET) for agent in self._remembering()))
 
     async def aclose(self, *, drain_s: float) -> None:
         """Nothing: runs are executed wherever the platform says."""

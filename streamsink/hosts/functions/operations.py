@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from streamsink.core.sink import StreamSink
     from streamsink.hosts.agent_host import Job
 
-__all__ = ["RUN", "Operation", "run_input"]
+__all__ = ["RESET", "RUN", "Operation", "run_input"]
 
 RUN: Final = "run"
+RESET: Final = "reset"
 _RUNS: Final = (RUN, "run_agent")  # the framework's old name
 # The framework ignores members that it does not know (pinned by a test).
 _OURS: Final = "streamsink"

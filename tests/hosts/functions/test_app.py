@@ -179,6 +179,19 @@ async def test_deleting_makes_the_entities_forget() -> None:
 
 
 @on_agent_loop
+async def test_deleting_forgets_what_is_not_kept_yet() -> None:
+    """The answer is there, and the platform has still to keep what the entity, its first time, has learnt."""
+    async with running_site() as site:
+        thread = await site.thread()
+        with site.platform.faults.held_outcomes():
+            await site.ask(thread, "remember me")
+            assert (await site().delete(f"/api/agent/threads/{thread}")).status_code == 204
+        await site.platform.idle()
+
+        assert await site.state(thread) == []
+
+
+@on_agent_loop
 async def test_a_run_of_a_deleted_thread_asks_no_model() -> None:
     """Its operation comes after the tombstone."""
     model = Model()

@@ -136,6 +136,7 @@ async def test_fault_4_ids_are_escaped_in_rest_and_durable_urls(thread: str, key
 
             assert {event.data["conversationId"] for event in client.received} == {thread}
             assert {event.data["conversationId"] for event in victim.received} == {"victim"}
+        await site.platform.idle()
         assert sorted(site.platform.entity_keys()) == sorted([("dafx-robot", "victim"), ("dafx-robot", key)])
         assert (len(await site.state("victim")), len(await site.state(key))) == (4, 2)
 

@@ -90,7 +90,7 @@ async def test_a_message_that_is_too_long_to_show_is_answered_all_the_same() -> 
 
 @on_agent_loop
 async def test_an_mcp_client_is_answered_and_the_run_streams() -> None:
-    async with running_site(enable_mcp_tool_trigger=True, poll_interval_seconds=0.01) as site:
+    async with running_site(enable_mcp_tool_trigger=True, poll_interval_seconds=0.01, max_poll_retries=1000) as site:
         assert await site.platform.call_tool("Robot", query="hello", sessionId="t") == "Hello there"
 
         assert await site.done("t") == [("completed", None)]

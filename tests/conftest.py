@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +30,12 @@ _MAY_BLOCK = (
     ("importlib/metadata/__init__.py", {"version"}),
     ("coverage/collector.py", {"lock_data"}),
 )
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """``STREAMSINK_TEST_LOOP=uvloop``: run on the loop of ``streamsink[fast]``."""
+    name = os.environ.get("STREAMSINK_TEST_LOOP", "asyncio")
+    return {name: import_module(name).new_event_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,11 @@ from streamsink.hosts import paths
 from streamsink.hosts.api import Route
 from streamsink.hosts.http import NO_STORE, Call, Reply
 
+try:  # not at the first request: prometheus-client reads files when it is imported
+    from streamsink.hosts.metrics import exposition
+except ModuleNotFoundError:
+    exposition = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from streamsink.core.identity import User
     from streamsink.core.sink import StreamSink
@@ -41,9 +46,7 @@ class MetricsCalls:
         """
         if not user.is_service:
             raise ForbiddenError("metrics are for services: send a key of STREAM_SERVICE_KEYS")
-        try:
-            from streamsink.hosts.metrics import exposition
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("/api/metrics", "metrics") from error
+        if exposition is None:
+            raise MissingExtraError("/api/metrics", "metrics")
         body, content_type = exposition(self._sink, self._host, call.request.headers.get("accept", ""))
         return Reply(body=body, headers=(("content-type", content_type), NO_STORE))

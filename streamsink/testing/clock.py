@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import selectors
+import time
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from streamsink.core.runtime import Runtime
@@ -23,6 +24,8 @@ _T = TypeVar("_T")
 
 # Something outside the loop (a thread) may still wake it; past this, nothing will.
 _DEADLOCK_S: Final = 10.0
+# What has lost its peer hears of it from the kernel.
+_ENDING_S: Final = 0.5
 _START_MS: Final = 1_700_000_000_000
 
 
@@ -84,11 +87,11 @@ async def without_leaks(work: Coroutine[Any, Any, _T]) -> _T:
     """
     before = asyncio.all_tasks()
     result = await work
-    for _ in range(3):  # what has been cancelled, or is about to end, may do so
-        await asyncio.sleep(0)
-    left = {task.get_name() for task in asyncio.all_tasks() - before}
-    if left:
-        raise AssertionError(f"tasks were left behind: {', '.join(sorted(left))}")
+    patient_until = time.monotonic() + _ENDING_S
+    while left := asyncio.all_tasks() - before:  # what has been cancelled, or has lost its peer, may end
+        if time.monotonic() > patient_until:
+            raise AssertionError(f"tasks were left behind: {', '.join(sorted(map(repr, left)))}")
+        await asyncio.sleep(0)  # in virtual time, no timer is due while there is something to do
     return result
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamsink.demo.scripted import Pause, Text
+from streamsink.hosts import metrics_calls
 
 from .contract_checking import assert_error
 from .support import Gate, Model, make_agent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .contract_checking import Check, MakeSite
 
 METRICS = "/api/metrics"
@@ -60,12 +65,23 @@ async def metrics_may_be_open_metrics(make: MakeSite) -> None:
 
 async def metrics_name_the_package_that_they_need(make: MakeSite) -> None:
     async with make() as site:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delitem(sys.modules, "streamsink.hosts.metrics", raising=False)
-            patch.setitem(sys.modules, "prometheus_client", None)
+        with without_prometheus():
             reply = await site("office").get(METRICS)
 
         assert "streamsink[metrics]" in assert_error(reply, 500, "missing_extra")
+
+
+@contextmanager
+def without_prometheus() -> Iterator[None]:
+    """As if the package had been imported where it is not installed."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delitem(sys.modules, "streamsink.hosts.metrics")
+            patch.setitem(sys.modules, "prometheus_client", None)
+            importlib.reload(metrics_calls)
+            yield
+    finally:
+        importlib.reload(metrics_calls)
 
 
 CHECKS: tuple[Check, ...] = (

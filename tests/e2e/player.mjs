@@ -1,6 +1,6 @@
 // Plays people: reads one scenario (JSON) from standard input, writes one result per person (JSON lines).
 //
-// Scenario: {baseUrl, agent, waitS, people: [{threadId?, headers, prompts: [text], tabs}]}. Each person makes a thread unless
+// Scenario: {baseUrl, agent, waitS, people: [{baseUrl?, threadId?, headers, prompts: [text], tabs}]}. Each person makes a thread unless
 // one is named, opens `tabs` connections to it with the real client, asks each prompt when the one before has ended,
 // waits until every tab shows the end, then opens one more tab ("reload") and waits for it.
 import { createRequire } from "node:module";
@@ -15,7 +15,8 @@ async function main() {
   process.exit(0);
 }
 
-async function play({ baseUrl, agent, waitS }, person, index) {
+async function play({ agent, waitS, ...scenario }, person, index) {
+  const baseUrl = person.baseUrl ?? scenario.baseUrl;
   const api = new AgentApi({ baseUrl, headers: () => person.headers ?? {} });
   const threadId = person.threadId ?? (await patiently(() => api.createThread()));
   const open = () => openTab({ baseUrl, api, threadId, waitS, headers: person.headers ?? {} });

@@ -8,7 +8,7 @@ PORT   ?= 7071
 JOBS   ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types unit js functions browser redis soak bench format wheel clean
+.PHONY: demo test lint types unit js functions browser redis fast soak bench format wheel clean
 
 demo: $(VENV)/.demo streamsink/static/vendor/.done
 	PORT=$(PORT) $(BIN)/streamsink serve
@@ -49,6 +49,15 @@ redis: $(VENV)/.dev streamsink/static/vendor/.done
 	$(SERVER) --version
 	STREAMSINK_TEST_REDIS=$(SERVER) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
+# The same tests, or others, on the event loop and the HTTP parser of `streamsink[fast]`: `make fast TESTS=tests/e2e`.
+fast: $(VENV)/.dev .fast/.done streamsink/static/vendor/.done
+	PYTHONPATH=$(CURDIR)/.fast STREAMSINK_TEST_LOOP=uvloop $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
+
+.fast/.done: $(VENV)/.dev
+	rm -rf .fast
+	$(BIN)/pip install --quiet --target .fast --group fast-test
+	touch $@
+
 # `make soak ARGS=--redis`: three nodes, which are killed, on a Redis that is restarted, paused and failed over.
 # `make soak ARGS=--signalr`: on Azure's twin, which fails, delays, reorders and doubles; with `--redis`, two nodes.
 soak: $(VENV)/.dev streamsink/static/vendor/.done
@@ -76,7 +85,7 @@ wheel: $(VENV)/.dev streamsink/static/vendor/.done
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .venv-3.* bench/.venv bench/node_modules node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* .fast bench/.venv bench/node_modules node_modules build dist streamsink/static/vendor .coverage .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

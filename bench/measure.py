@@ -76,12 +76,13 @@ class Session:
             self.phase(
                 workload, "batch", do="saturate", events=workload.events * 2, burst=BURST, batched=True, **common
             )
+        self.phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
         if self.system.store is not None:
             groups = common["groups"] = [f"{group}-stored" for group in groups]
             self.load.ask("disconnect")
             self.begin(groups, members, self.system.store)
             self.phase(workload, "stored", do="saturate", events=workload.events // 2, burst=1, **common)
-        self.phase(workload, "steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
+            self.phase(workload, "stored steady", do="steady", groups=groups, rate=workload.rate, seconds=steady_s)
         self.load.ask("disconnect")
 
     def begin(self, groups: list[str], members: int, outlet: str) -> None:
@@ -105,7 +106,7 @@ class Session:
 
     def phase(self, workload: Workload, name: str, *, do: str, **arguments: Any) -> None:
         """Have something published, and note what was seen of it."""
-        self.load.ask("result", expected=0, timeout_s=0.0, latencies=name == "steady")
+        self.load.ask("result", expected=0, timeout_s=0.0, latencies=do == "steady")
         before = self.gateway.cpu_s()
         published = self.publisher.ask(do, **arguments)
         self._published += published["events"]

@@ -14,7 +14,7 @@ class System:
     command: of the gateway's process; ``{redis}`` is Valkey's port.
     client: how its clients greet (``clients``).
     outlet: how it is published to (``outlets``).
-    store: the outlet that appends, where that is another one; latencies are measured through it.
+    store: the outlet that appends, where that is another one.
     factor: how much of a workload's events suffice, the slower the fewer.
     """
 

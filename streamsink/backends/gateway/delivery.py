@@ -184,7 +184,7 @@ class GatewayDelivery(Delivery, ServesClients, ServesSockets, Subscribes, ListsM
         return {"connections": len(self.hub)}
 
     async def drain(self) -> None:
-        self.hub.drain()
+        await self.hub.drain()
         self._app.drain()
         self._sockets.drain()
 

@@ -7,9 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["Slices"]
+__all__ = ["Slices", "do_in_turns"]
 
 _T = TypeVar("_T")
 
@@ -42,3 +42,11 @@ class Slices(Generic[_T]):
             self._do(self._waiting.popleft())
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._do_some)
+
+
+async def do_in_turns(do: Callable[[_T], object], things: Iterable[_T], *, at_once: int) -> None:
+    """Do the same with everything, in order, ``at_once`` in a loop turn; returns when it is done."""
+    for count, thing in enumerate(things, 1):
+        do(thing)
+        if count % at_once == 0:
+            await asyncio.sleep(0)

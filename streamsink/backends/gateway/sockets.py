@@ -111,7 +111,7 @@ class Sockets:
             _log.exception("a WebSocket upgrade failed")
             socket.refuse(upgrade, Reply(500))
             return
-        if self._admission.is_draining:
+        if self._admission.is_draining or caller.hub.is_draining:
             socket.refuse(upgrade, refusal(UnavailableError("The server is going away; try again.")))
         elif socket.accept(upgrade, caller, connection_id, token):
             self._add(socket)

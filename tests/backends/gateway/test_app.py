@@ -330,7 +330,7 @@ async def test_a_draining_gateway_sends_everybody_elsewhere(site: Site) -> None:
 
 
 async def test_a_draining_hub_takes_nobody(site: Site) -> None:
-    site.hub.drain()
+    await site.hub.drain()
 
     assert (await site.http("POST", "/client/negotiate", V1)).status == 503
 

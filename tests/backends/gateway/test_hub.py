@@ -315,8 +315,8 @@ async def test_a_slow_follower_delays_nobody(hub: Hub) -> None:
 async def test_drain_sends_everybody_away(hub: Hub) -> None:
     transports = [connect(hub, "c1"), connect(hub, "c2", group="h")]
     async with hub.subscribe("g") as events:
-        hub.drain()
-        hub.drain()
+        await hub.drain()
+        await hub.drain()
 
         assert [event async for event in events] == []
     async with hub.subscribe("g") as late:
@@ -324,6 +324,21 @@ async def test_drain_sends_everybody_away(hub: Hub) -> None:
 
     assert [transport.closed for transport in transports] == [[(None, True, False)]] * 2
     assert hub.is_draining
+    assert len(hub) == 0
+
+
+async def test_draining_holds_nobody_up(hub: Hub) -> None:
+    """Those that were there are closed in several loop turns; one that is gone when its turn comes is passed over."""
+    transports = [connect(hub, f"c{n}") for n in range(500)]
+
+    draining = asyncio.create_task(hub.drain())
+    await asyncio.sleep(0)
+    at_first = sum(bool(transport.closed) for transport in transports)
+    hub.disconnect("c499")
+    await draining
+
+    assert 0 < at_first < 250
+    assert [len(transport.closed) for transport in transports] == [1] * 499 + [0]
     assert len(hub) == 0
 
 

@@ -376,11 +376,12 @@ async def test_a_token_that_cannot_be_released_harms_nothing(world: World) -> No
     assert len(world.released) == 1
 
 
-async def test_who_comes_while_draining_is_refused(world: World) -> None:
+@pytest.mark.parametrize("what", ["admission", "hub"])
+async def test_who_comes_while_draining_is_refused(world: World, what: str) -> None:
     world.claimed.clear()
     caller = Caller(world)
     await settle()
-    world.site.admission.is_draining = True
+    getattr(world.site, what).is_draining = True
     world.claimed.set()
     await settle()
 
